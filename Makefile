@@ -1,0 +1,49 @@
+# Every target sets up what it needs by itself; `make` alone lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+VENV ?= .venv
+PY := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+PIP_ARGS ?=
+PYTEST_ARGS ?=
+WORKERS ?= 2
+QUIET := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: setup
+setup: $(INSTALLED) ## create .venv and install everything but the server into it
+
+# The CPU or CUDA build of torch is pip's choice; PIP_ARGS passes an index to it (make setup PIP_ARGS="--index-url ...").
+$(INSTALLED): pyproject.toml constraints.txt
+	@test -x $(PY) || { \
+	  for python in python3.11 python3 python3.12 python3.13; do \
+	    if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$python; break; fi; \
+	  done; \
+	  test -n "$$found" || { echo "Nadir needs Python 3.11 or newer, and none is on the PATH: install it and run make again." >&2; exit 2; }; \
+	  $$found -m venv $(VENV); }
+	$(PY) -m pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[dev,train,eval]'
+	@touch $@
+
+.PHONY: test
+test: $(INSTALLED) ## run every test (PYTEST_ARGS="-k raster", WORKERS=2)
+	$(QUIET) $(PY) -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+
+.PHONY: check
+check: $(INSTALLED) ## ruff, mypy and the house rules
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(QUIET) $(PY) -m pytest -q tests/house $(PYTEST_ARGS)
+
+.PHONY: format
+format: $(INSTALLED) ## let ruff format and fix what it can
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+.PHONY: clean
+clean: ## delete caches and out/, keep .venv
+	rm -rf out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
