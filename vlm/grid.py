@@ -1,0 +1,256 @@
+"""Where a pixel lies on the earth: the pixel frame of an image, its CRS coordinates and WGS84.
+
+Pixels are continuous, origin at the top-left corner of the top-left pixel (geometry.shapes). Map coordinates are x, y in
+the CRS (longitude first in geographic ones). A grid knows nothing about files: it is a small picklable record.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vlm.errors import RasterError
+
+if TYPE_CHECKING:
+    from rasterio.crs import CRS
+
+Affine6 = tuple[float, float, float, float, float, float]
+GroundPoint = tuple[float, float, float, float]
+WGS84 = "OGC:CRS84"
+NOMINAL_TOLERANCE = 0.01
+_SEMI_MAJOR_M = 6378137.0
+_ECCENTRICITY2 = 0.0066943799901413165
+_MAX_ORDER = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Place an image of width x height pixels on the earth by an affine, by ground control points, or not at all.
+
+    `transform` is (a, b, c, d, e, f): X = a x + b y + c, Y = d x + e y + f. `gcps` are (x_px, y_px, X, Y) and count only
+    where there is no transform. `crs` is "EPSG:32616" or WKT.
+    """
+
+    width: int
+    height: int
+    crs: str | None = None
+    transform: Affine6 | None = None
+    gcps: tuple[GroundPoint, ...] = ()
+
+    @property
+    def georeferenced(self) -> bool:
+        """Say whether pixels can be placed on the earth: a CRS, and a transform or at least 3 control points."""
+        return self.crs is not None and (self.transform is not None or len(self.gcps) >= 3)
+
+    @property
+    def gsd_m(self) -> float | None:
+        """Measure one pixel at the centre in metres on the ground (geometric mean of both sides); None on no map.
+
+        A projected CRS gives its nominal unit as long as the ellipsoid agrees within 1 %; Web Mercator far from the
+        equator, geographic CRSs and control points are measured on the WGS84 ellipsoid at the image's centre.
+        """
+        if not self.georeferenced:
+            return None
+        ground = self._ground_m()
+        if self.transform is None:
+            return ground
+        crs = _crs(self.crs)
+        if crs.is_geographic:
+            return ground
+        a, b, _, d, e, _ = self.transform
+        nominal = abs(a * e - b * d) ** 0.5 * crs.linear_units_factor[1]
+        if ground is None or abs(nominal / ground - 1) < NOMINAL_TOLERANCE:
+            return nominal
+        return ground
+
+    @property
+    def gcp_rms_px(self) -> float | None:
+        """Give the root-mean-square distance in pixels between the control points and the fitted surface."""
+        if self.transform is not None or len(self.gcps) < 3:
+            return None
+        points = np.array(self.gcps)
+        x, y = self.to_pixel(points[:, 2], points[:, 3])
+        return float(np.sqrt(np.mean((x - points[:, 0]) ** 2 + (y - points[:, 1]) ** 2)))
+
+    def to_map(self, x: Any, y: Any) -> tuple[Any, Any]:
+        """Turn pixels (numbers or arrays) into CRS coordinates; RasterError where the image has no place on a map."""
+        if self.transform is not None:
+            a, b, c, d, e, f = self.transform
+            x, y = np.asarray(x, float), np.asarray(y, float)
+            return _like(x, a * x + b * y + c), _like(y, d * x + e * y + f)
+        fit = self._fit()
+        return fit.forward(x, y)
+
+    def to_pixel(self, map_x: Any, map_y: Any) -> tuple[Any, Any]:
+        """Turn CRS coordinates into pixels; inverse of to_map."""
+        if self.transform is None:
+            return self._fit().inverse(map_x, map_y)
+        a, b, c, d, e, f = self.transform
+        det = a * e - b * d
+        u, v = np.asarray(map_x, float) - c, np.asarray(map_y, float) - f
+        return _like(u, (e * u - b * v) / det), _like(v, (a * v - d * u) / det)
+
+    def to_wgs84(self, x: Any, y: Any) -> tuple[Any, Any]:
+        """Turn pixels into longitude and latitude in degrees (WGS84)."""
+        self._require_place()
+        return _reproject(self.crs, WGS84, *self.to_map(x, y))
+
+    def from_wgs84(self, lon: Any, lat: Any) -> tuple[Any, Any]:
+        """Turn longitude and latitude in degrees (WGS84) into pixels; inverse of to_wgs84."""
+        self._require_place()
+        return self.to_pixel(*_reproject(WGS84, self.crs, lon, lat))
+
+    def _require_place(self) -> None:
+        if not self.georeferenced:
+            raise RasterError(
+                f"the image of {self.width} x {self.height} pixels has no georeference: expected a CRS with a transform or "
+                "at least 3 ground control points; give pixels instead, or add the georeference with gdal_translate -a_srs"
+            )
+
+    def _fit(self) -> PolynomialFit:
+        if len(self.gcps) < 3:
+            raise RasterError(
+                f"the image of {self.width} x {self.height} pixels has no map coordinates: it has neither an affine "
+                f"transform nor 3 ground control points (it has {len(self.gcps)}); give pixels instead"
+            )
+        return fit_gcps(self.gcps)
+
+    def _ground_m(self) -> float | None:
+        cx, cy = self.width / 2, self.height / 2
+        lon, lat = self.to_wgs84(np.array([cx, cx + 0.5, cx - 0.5, cx, cx]), np.array([cy, cy, cy, cy + 0.5, cy - 0.5]))
+        if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
+            return None
+        d_lon = (np.array([lon[1] - lon[2], lon[3] - lon[4]]) + 180) % 360 - 180
+        d_lat = np.array([lat[1] - lat[2], lat[3] - lat[4]])
+        east, north = metres_per_degree(float(lat[0]))
+        area = (d_lon[0] * d_lat[1] - d_lon[1] * d_lat[0]) * east * north
+        return float(abs(area)) ** 0.5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PolynomialFit:
+    """Map pixels to CRS coordinates by a polynomial of order 1-3 in centred, scaled coordinates; inverse by Newton."""
+
+    order: int
+    pixel_scale: np.ndarray
+    map_scale: np.ndarray
+    coefficients: np.ndarray
+    inverse_start: np.ndarray
+
+    def forward(self, x: Any, y: Any) -> tuple[Any, Any]:
+        """Turn pixels into CRS coordinates."""
+        u, v = _scaled(x, y, self.pixel_scale)
+        out = _basis(u, v, self.order) @ self.coefficients
+        return _unscaled(out, self.map_scale, x, y)
+
+    def inverse(self, map_x: Any, map_y: Any) -> tuple[Any, Any]:
+        """Turn CRS coordinates into pixels: a first-order guess refined by 12 Newton steps at most."""
+        s, t = _scaled(map_x, map_y, self.map_scale)
+        target = np.stack([s, t], axis=-1)
+        guess = _basis(s, t, 1) @ self.inverse_start
+        for _ in range(12):
+            error = _basis(guess[..., 0], guess[..., 1], self.order) @ self.coefficients - target
+            step = np.linalg.solve(self._jacobian(guess), error[..., None])[..., 0]
+            guess = guess - np.clip(step, -0.5, 0.5)
+            if np.abs(step).max(initial=0.0) < 1e-12:
+                break
+        return _unscaled(guess, self.pixel_scale, map_x, map_y)
+
+    def _jacobian(self, points: np.ndarray) -> np.ndarray:
+        du, dv = _basis_derivatives(points[..., 0], points[..., 1], self.order)
+        return np.stack([du @ self.coefficients, dv @ self.coefficients], axis=-1)
+
+
+@lru_cache(maxsize=32)
+def fit_gcps(gcps: tuple[GroundPoint, ...]) -> PolynomialFit:
+    """Fit control points by least squares; the order with the smallest leave-one-out error wins (closed form, hat matrix).
+
+    RasterError where the points lie on a line or coincide.
+    """
+    points = np.array(gcps, float)
+    pixel_scale, map_scale = _scale_of(points[:, :2]), _scale_of(points[:, 2:])
+    u, v = _scaled(points[:, 0], points[:, 1], pixel_scale)
+    s, t = _scaled(points[:, 2], points[:, 3], map_scale)
+    target = np.stack([s, t], axis=-1)
+    best: tuple[float, int, np.ndarray] | None = None
+    for order in range(1, _MAX_ORDER + 1):
+        basis = _basis(u, v, order)
+        if np.linalg.matrix_rank(basis) < basis.shape[1] or (order > 1 and len(points) < 2 * basis.shape[1]):
+            break
+        inverse = np.linalg.pinv(basis)
+        coefficients = inverse @ target
+        leverage = np.clip(np.einsum("ij,ji->i", basis, inverse), 0, 1 - 1e-9)
+        left_out = float(np.mean((((basis @ coefficients - target).T / (1 - leverage)) ** 2)))
+        if best is None or left_out < best[0]:
+            best = left_out, order, coefficients
+    if best is None:
+        raise RasterError(
+            f"the image's {len(points)} ground control points lie on a line: expected 3 that span an area"
+        )
+    start = np.linalg.pinv(_basis(s, t, 1)) @ np.stack([u, v], axis=-1)
+    return PolynomialFit(best[1], pixel_scale, map_scale, best[2], start)
+
+
+def metres_per_degree(lat_deg: float) -> tuple[float, float]:
+    """Give metres per degree of longitude and of latitude on the WGS84 ellipsoid (radii of curvature N and M)."""
+    phi = np.radians(lat_deg)
+    w = 1 - _ECCENTRICITY2 * np.sin(phi) ** 2
+    normal, meridian = _SEMI_MAJOR_M / w**0.5, _SEMI_MAJOR_M * (1 - _ECCENTRICITY2) / w**1.5
+    return float(np.radians(normal * np.cos(phi))), float(np.radians(meridian))
+
+
+@lru_cache(maxsize=64)
+def _crs(text: str | None) -> CRS:
+    from rasterio.crs import CRS
+    from rasterio.errors import CRSError
+
+    try:
+        return CRS.from_user_input(text)
+    except CRSError as error:
+        raise RasterError(f"the coordinate system {str(text)[:80]!r} is not known to PROJ: {error}") from error
+
+
+def _reproject(source: str | None, target: str | None, x: Any, y: Any) -> tuple[Any, Any]:
+    from rasterio.warp import transform
+
+    x, y = np.asarray(x, float), np.asarray(y, float)
+    out_x, out_y = transform(_crs(source), _crs(target), np.atleast_1d(x).ravel(), np.atleast_1d(y).ravel())
+    return _like(x, np.array(out_x).reshape(x.shape)), _like(y, np.array(out_y).reshape(y.shape))
+
+
+def _like(given: np.ndarray, result: Any) -> Any:
+    return float(result) if given.ndim == 0 else result
+
+
+def _scale_of(points: np.ndarray) -> np.ndarray:
+    """Give (centre x, centre y, half range x, half range y) of points."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    half = np.where(high > low, (high - low) / 2, 1.0)
+    return np.concatenate([(low + high) / 2, half])
+
+
+def _scaled(x: Any, y: Any, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return (np.asarray(x, float) - scale[0]) / scale[2], (np.asarray(y, float) - scale[1]) / scale[3]
+
+
+def _unscaled(points: np.ndarray, scale: np.ndarray, x: Any, y: Any) -> tuple[Any, Any]:
+    out = points * scale[2:] + scale[:2]
+    return _like(np.asarray(x), out[..., 0]), _like(np.asarray(y), out[..., 1])
+
+
+def _exponents(order: int) -> list[tuple[int, int]]:
+    return [(i, total - i) for total in range(order + 1) for i in range(total, -1, -1)]
+
+
+def _basis(u: np.ndarray, v: np.ndarray, order: int) -> np.ndarray:
+    return np.stack([u**i * v**j for i, j in _exponents(order)], axis=-1)
+
+
+def _basis_derivatives(u: np.ndarray, v: np.ndarray, order: int) -> tuple[np.ndarray, np.ndarray]:
+    powers = _exponents(order)
+    du = np.stack([i * u ** max(i - 1, 0) * v**j for i, j in powers], axis=-1)
+    dv = np.stack([j * u**i * v ** max(j - 1, 0) for i, j in powers], axis=-1)
+    return du, dv
