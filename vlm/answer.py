@@ -1,0 +1,243 @@
+"""The one path from image and instruction to answer: open, plan, tile, ask, parse, place. Everything else calls this.
+
+    nadir = Nadir.from_pretrained()
+    answer = nadir.ask("a.tif", "Where are the ships?")
+    answer.to_geojson("ships.geojson")
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+
+from vlm.checkpoint import load_checkpoint
+from vlm.codecs import parse_text, render_text
+from vlm.errors import InstructionError
+from vlm.geometry import shift
+from vlm.geometry.shapes import Window
+from vlm.grid import Grid
+from vlm.model import NadirForConditionalGeneration
+from vlm.pair import open_pair
+from vlm.processor import NadirProcessor, TiledImage
+from vlm.prompts import Message, user_message, with_hint
+from vlm.raster import Raster, Rendering
+from vlm.records import Answer, Cost, Region, Task, TraceStep
+from vlm.tiling import TokenBudget
+from vlm.windows import window_from_bbox
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Hold one question: instruction, at most two image paths, and how to look at them.
+
+    `window` is in pixels of the first image, `bbox` is (west, south, east, north) in degrees; `regions` (pixels of the
+    original image) are what the instruction speaks about.
+    """
+
+    instruction: str
+    images: tuple[str | Path, ...] = ()
+    task: Task | None = None
+    budget: TokenBudget | int | None = None
+    window: Window | None = None
+    bbox: tuple[float, float, float, float] | None = None
+    bands: str | None = None
+    renderings: int = 1
+    regions: tuple[Region, ...] = ()
+    dialect: str | None = None
+    max_new_tokens: int = 256
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Hold what was read for one request: tiled images, their notes, grids, trace, and the window they show."""
+
+    images: tuple[TiledImage, ...] = ()
+    notes: tuple[str, ...] = ()
+    grids: tuple[Grid, ...] = ()
+    trace: tuple[TraceStep, ...] = ()
+    window: Window | None = None
+
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """Give the frame (width, height) in pixels of each date: the image, or the window asked for."""
+        return [(image.width, image.height) for image in self.images if image.rendering == 0]
+
+
+class Nadir:
+    """Answer instructions about imagery with one checkpoint."""
+
+    def __init__(self, model: NadirForConditionalGeneration, processor: NadirProcessor) -> None:
+        self.model, self.processor = model.eval(), processor
+
+    @classmethod
+    def from_pretrained(
+        cls, path: str | Path | None = None, *, dtype: str = "float32", device: str = "cpu"
+    ) -> Nadir:
+        """Load a checkpoint directory; without a path, the built-in nadir-nano.
+
+        Raises CheckpointError when the directory has no weights or is not a Nadir checkpoint.
+        """
+        model, processor = load_checkpoint(path, dtype=dtype)
+        return cls(model.to(device), processor)
+
+    def ask(self, *images_and_instruction: str | Path, **options: Any) -> Answer:
+        """Answer an instruction about one image or two dates: `ask("a.tif", "b.tif", "What has changed?")`.
+
+        `options` are the fields of Request. Raises an InputError of vlm.errors for what cannot be asked.
+        """
+        *images, instruction = images_and_instruction
+        return self.ask_batch([Request(str(instruction), tuple(images), **options)])[0]
+
+    def ask_text(self, instruction: str, **options: Any) -> Answer:
+        """Answer an instruction without any image: the blind baseline."""
+        return self.ask_batch([Request(instruction, **options)])[0]
+
+    def ask_batch(self, requests: Sequence[Request]) -> list[Answer]:
+        """Answer several requests in one batch; a request's answer does not depend on the others."""
+        started = time.perf_counter()
+        views = [self.look(request) for request in requests]
+        messages = [[self.message(request, view)] for request, view in zip(requests, views, strict=True)]
+        read_ms = (time.perf_counter() - started) * 1000 / max(1, len(requests))
+        return self.answer(requests, views, messages, read_ms=read_ms)
+
+    def look(self, request: Request) -> View:
+        """Read a request's images: open, plan, tile. Two images are two dates on the first one's grid."""
+        if len(request.images) > 2:
+            raise InstructionError(f"got {len(request.images)} images: ask about one image or two dates")
+        with_hint(request.instruction, request.task)
+        with ExitStack() as stack:
+            rasters = [stack.enter_context(raster) for raster in _open(request.images)]
+            return self._tile(rasters, request) if rasters else View()
+
+    def message(self, request: Request, view: View) -> Message:
+        """Build the user message of a first turn: images, notes, escaped instruction, regions in the model's dialect."""
+        return user_message(self.words(request, view), view.notes)
+
+    def words(self, request: Request, view: View) -> str:
+        """Render the instruction and its regions as the text that the model reads."""
+        text = self.processor.escape(with_hint(request.instruction, request.task)).replace("{", "{{").replace("}", "}}")
+        moved = tuple(_moved(region, view.window, -1) for region in request.regions)
+        if moved:
+            text += " " + " ".join(f"{{{_slot(region)}:{index}}}" for index, region in enumerate(moved))
+        return render_text(text, moved, sizes=view.sizes, dialect=self._dialect(request))
+
+    def answer(
+        self, requests: Sequence[Request], views: Sequence[View], messages: Sequence[list[Message]], *, read_ms: float
+    ) -> list[Answer]:
+        """Generate, parse and place the answers to conversations whose images are already read."""
+        encoded = [self.processor.encode(turns, view.images) for turns, view in zip(messages, views, strict=True)]
+        batch = self.processor.collate(encoded).to(self.model.device)
+        started = time.perf_counter()
+        limit = max(request.max_new_tokens for request in requests)
+        output = self.model.generate(**batch, max_new_tokens=limit, do_sample=False)
+        stages = {"read": read_ms, "generate": (time.perf_counter() - started) * 1000 / len(requests)}
+        new_ids = output[:, batch["input_ids"].shape[1] :]
+        answers = []
+        for request, view, prompt, ids in zip(requests, views, encoded, new_ids, strict=True):
+            text = self.processor.tokenizer.decode(ids, skip_special_tokens=True)
+            new_tokens = int((ids != self.processor.tokenizer.pad_token_id).sum())
+            cost = _cost(view, len(prompt["input_ids"]), new_tokens, stages)
+            answers.append(self._placed(request, view, text, cost))
+        return answers
+
+    def chat(self, *images: str | Path, **options: Any) -> Chat:
+        """Open a conversation about one image or two dates; the images are read once."""
+        return Chat(self, Request("-", tuple(images), **options))
+
+    def _dialect(self, request: Request) -> str:
+        return request.dialect or self.model.config.dialect
+
+    def _placed(self, request: Request, view: View, text: str, cost: Cost) -> Answer:
+        parsed = parse_text(text, sizes=view.sizes, dialect=self._dialect(request))
+        regions = tuple(_moved(region, view.window, 1) for region in parsed.regions)
+        return Answer(
+            parsed.template, regions, text, parsed.issues, cost, view.trace, view.grids, request.instruction, request.task
+        )
+
+    def _tile(self, rasters: Sequence[Raster], request: Request) -> View:
+        first = rasters[0]
+        window = request.window or (window_from_bbox(first, request.bbox) if request.bbox else None)
+        budget = TokenBudget(request.budget) if isinstance(request.budget, int) else request.budget
+        plan = self.processor.plan(first.width, first.height, budget=budget, window=window)
+        images, notes, trace = [], [], []
+        for date, raster in enumerate(rasters):
+            renderings = raster.renderings(request.bands, limit=request.renderings)
+            for index, rendering in enumerate(renderings):
+                partner = _partner(date, index, len(rasters), len(renderings))
+                images.append(
+                    self.processor.tile(raster, plan, window=window, rendering=rendering, date=date,
+                                        rendering_index=index, partner=partner)
+                )
+                notes.append(_note(rendering, len(renderings), request.bands))
+                trace += [TraceStep(date, tile, rendering.name, tile.reason) for tile in plan.tiles]
+        return View(tuple(images), tuple(notes), tuple(raster.grid for raster in rasters), tuple(trace), window)
+
+
+class Chat:
+    """Keep images and turns: each question sees the ones before it, and the images are read once."""
+
+    def __init__(self, nadir: Nadir, request: Request) -> None:
+        self._nadir, self._request = nadir, request
+        self._view = nadir.look(request)
+        self._messages: list[Message] = []
+        self.answers: list[Answer] = []
+
+    def ask(self, instruction: str, **options: Any) -> Answer:
+        """Ask the next question of the conversation."""
+        request = replace(self._request, instruction=instruction, **options)
+        words = self._nadir.words(request, self._view)
+        message = {"role": "user", "content": words} if self._messages else user_message(words, self._view.notes)
+        answer = self._nadir.answer([request], [self._view], [[*self._messages, message]], read_ms=0.0)[0]
+        self._messages += [message, {"role": "assistant", "content": self._nadir.processor.escape(answer.text)}]
+        self.answers.append(answer)
+        return answer
+
+
+def _open(paths: Sequence[str | Path]) -> list[Raster]:
+    if len(paths) == 2:
+        return list(open_pair(paths[0], paths[1]))
+    return [Raster.open(path) for path in paths]
+
+
+def _partner(date: int, rendering: int, dates: int, renderings: int) -> int | None:
+    """Give the index, in the prompt, of the image that a date is compared with: the one before it, the second for the first."""
+    if dates == 1:
+        return None
+    return (date - 1 if date else 1) * renderings + rendering
+
+
+def _note(rendering: Rendering, renderings: int, asked: str | None) -> str:
+    """Say what a rendering shows, unless it is the plain picture that nobody asked to be rendered otherwise."""
+    return rendering.sentence.rstrip(".") if renderings > 1 or asked else ""
+
+
+def _slot(region: Region) -> str:
+    return {"HBB": "box", "OBB": "obb"}.get(type(region.geometry).__name__, "box")
+
+
+def _moved(region: Region, window: Window | None, sign: int) -> Region:
+    """Move a region into a window's frame (sign -1) or back into the image's (sign 1)."""
+    if window is None:
+        return region
+    return replace(region, geometry=shift(region.geometry, sign * window.x, sign * window.y))
+
+
+def _cost(view: View, prompt_tokens: int, new_tokens: int, stages: dict[str, float]) -> Cost:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024**2 if sys.platform == "darwin" else 1024)
+    return Cost(
+        tiles=sum(len(image.plan.tiles) for image in view.images),
+        visual_tokens=sum(image.plan.visual_tokens for image in view.images),
+        prompt_tokens=prompt_tokens,
+        new_tokens=new_tokens,
+        stage_ms={name: round(value, 1) for name, value in stages.items()},
+        peak_rss_mb=round(peak, 1),
+    )
+
+

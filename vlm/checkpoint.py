@@ -1,0 +1,124 @@
+"""One checkpoint directory: config.json, safetensors, processor and tokenizer; and how one is put together from parts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, InstructBlipQFormerConfig
+
+from vlm.config import NadirConfig
+from vlm.encoder import load_clip_weights, named_clip_config
+from vlm.errors import CheckpointError
+from vlm.model import NadirForConditionalGeneration
+from vlm.processor import NadirProcessor
+
+BUILT_IN = Path(__file__).parent / "nano"
+CONTROL_TOKENS = ("<|im_start|>", "<|im_end|>", "<image>")
+
+
+def load_checkpoint(
+    path: str | Path | None = None, *, dtype: str = "float32"
+) -> tuple[NadirForConditionalGeneration, NadirProcessor]:
+    """Load model and processor from a directory; without one, the built-in nadir-nano.
+
+    Raises CheckpointError when the directory is missing, has no weights, or holds another architecture.
+    """
+    folder = Path(path) if path is not None else BUILT_IN
+    _require_nadir(folder)
+    model = NadirForConditionalGeneration.from_pretrained(folder, dtype=getattr(torch, dtype))
+    return model, NadirProcessor.from_pretrained(folder)
+
+
+def _require_nadir(folder: Path) -> None:
+    config = folder / "config.json"
+    if not folder.is_dir() or not config.is_file():
+        raise CheckpointError(
+            f"model directory {folder} has no config.json: give a directory written by save_pretrained, or none for nadir-nano"
+        )
+    try:
+        kind = json.loads(config.read_text()).get("model_type")
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"model directory {folder}: config.json is no JSON ({error}); copy the checkpoint again") from error
+    if kind != NadirConfig.model_type:
+        raise CheckpointError(
+            f"model directory {folder} holds a {kind!r} model: expected {NadirConfig.model_type!r}; Nadir does not load others"
+        )
+    if not list(folder.glob("*.safetensors")):
+        raise CheckpointError(f"model directory {folder} has no weights: expected model.safetensors beside config.json")
+
+
+def save_checkpoint(model: NadirForConditionalGeneration, processor: NadirProcessor, folder: str | Path) -> None:
+    """Write model, processor and tokenizer so that load_checkpoint gives them back bit for bit."""
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+
+
+def build_from_parts(
+    *,
+    llm: str | Path,
+    vision: str = "ViT-L-14",
+    vision_checkpoint: str | Path | None = None,
+    qformer: dict[str, Any] | None = None,
+    dtype: str = "float32",
+    **sizes: Any,
+) -> tuple[NadirForConditionalGeneration, NadirProcessor]:
+    """Join a pretrained language model (hub name or directory) and an open_clip encoder into an untrained Nadir.
+
+    `sizes` are further fields of NadirConfig. The weights are copied after construction, since transformers initialises
+    every module when a model is built.
+    """
+    tokenizer = AutoTokenizer.from_pretrained(llm)
+    tokenizer.add_special_tokens({"additional_special_tokens": list(CONTROL_TOKENS)}, replace_extra_special_tokens=False)
+    language_model = AutoModelForCausalLM.from_pretrained(llm, dtype=getattr(torch, dtype))
+    if len(tokenizer) > language_model.get_input_embeddings().num_embeddings:
+        language_model.resize_token_embeddings(len(tokenizer))
+    config = build_config(
+        tokenizer, clip_config=named_clip_config(vision), qformer=qformer, text_config=language_model.config.to_dict(), **sizes
+    )
+    model = NadirForConditionalGeneration(config).to(getattr(torch, dtype))
+    model.language_model.load_state_dict(language_model.state_dict())
+    if vision_checkpoint is not None:
+        load_clip_weights(model.encoder, vision_checkpoint)
+    return model, build_processor(config, tokenizer)
+
+
+def build_config(
+    tokenizer: Any, *, clip_config: dict[str, Any], text_config: dict[str, Any], qformer: dict[str, Any] | None = None, **sizes: Any
+) -> NadirConfig:
+    """Join the parts' configurations, with the control tokens' ids taken from the tokenizer."""
+    start, end, image = (tokenizer.convert_tokens_to_ids(token) for token in CONTROL_TOKENS)
+    return NadirConfig(
+        clip_config=clip_config,
+        qformer_config=InstructBlipQFormerConfig(**(qformer or {"vocab_size": 1})),
+        text_config=text_config,
+        image_token_id=image,
+        turn_start_id=start,
+        turn_end_id=end,
+        **sizes,
+    )
+
+
+def build_processor(config: NadirConfig, tokenizer: Any) -> NadirProcessor:
+    """Build the processor that fits a configuration."""
+    return NadirProcessor(
+        tokenizer=tokenizer,
+        tile_px=config.tile_px,
+        fit_factor=config.fit_factor,
+        default_tiles=config.default_tiles,
+        tokens_per_tile=config.tokens_per_tile,
+        max_instruction_tokens=config.max_instruction_tokens,
+        image_mean=config.image_mean,
+        image_std=config.image_std,
+    )
+
+
+def read_sizes(path: str | Path | None = None) -> dict[str, Any]:
+    """Read config.json without loading anything: for plans and costs before a model is run."""
+    folder = Path(path) if path is not None else BUILT_IN
+    _require_nadir(folder)
+    return json.loads((folder / "config.json").read_text())
+
+

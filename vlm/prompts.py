@@ -1,0 +1,70 @@
+"""Prompts: the user's words, the images' notes and the task's hint become chat messages; nothing a user types is a command."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from vlm.errors import InstructionError
+from vlm.records import TASKS, Task
+
+WORD_JOINER = "\u2060"
+
+TASK_HINTS: dict[Task, str] = {
+    "caption": "Describe the image in one sentence.",
+    "classify": "Answer with the scene class.",
+    "vqa": "Answer with a word or a short phrase.",
+    "count": "Answer with a number.",
+    "ground": "Answer with a box.",
+    "detect": "Answer with all boxes.",
+    "segment": "Answer with a mask.",
+    "region": "Describe the region.",
+    "change": "Compare the two dates.",
+    "chat": "",
+}
+
+CHAT_TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
+    "{% if message['content'] is string %}{{ message['content'] }}{% else %}"
+    "{% for part in message['content'] %}"
+    "{% if part['type'] == 'text' %}{{ part['text'] }}{% else %}<image>{% endif %}"
+    "{% endfor %}{% endif %}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+Message = dict[str, Any]
+
+
+def escape_control_tokens(text: str, tokens: Iterable[str]) -> str:
+    """Break every control token that stands in `text` with a word joiner, so that it is read as the words it is made of."""
+    pattern = "|".join(re.escape(token) for token in sorted(tokens, key=len, reverse=True) if token)
+    return re.sub(pattern, lambda found: found[0][0] + WORD_JOINER + found[0][1:], text) if pattern else text
+
+
+def with_hint(instruction: str, task: Task | None) -> str:
+    """Append the hint of a task to an instruction.
+
+    Raises InstructionError when the instruction is empty or the task unknown.
+    """
+    if not instruction.strip():
+        raise InstructionError('the instruction is empty: say what you want to know, such as "Where are the ships?"')
+    if task is None:
+        return instruction.strip()
+    if task not in TASKS:
+        raise InstructionError(f"task {task!r} is unknown: known tasks are {', '.join(TASKS)}")
+    return f"{instruction.strip()} {TASK_HINTS[task]}".strip()
+
+
+def user_message(text: str, notes: Sequence[str]) -> Message:
+    """Build the user message that holds the images, one note each ("" for none), followed by the text.
+
+    Several images are numbered from 1, as the dialects number them.
+    """
+    content: list[dict[str, str]] = []
+    for number, note in enumerate(notes, start=1):
+        name = f"Image {number}" if len(notes) > 1 else "Image"
+        if len(notes) > 1 or note:
+            content.append({"type": "text", "text": f"{name} ({note}): " if note else f"{name}: "})
+        content += [{"type": "image"}, {"type": "text", "text": "\n"}]
+    return {"role": "user", "content": [*content, {"type": "text", "text": text}]}

@@ -1,0 +1,84 @@
+"""The instruction-guided Q-former: anchored queries see the instruction's tokens and one tile's visual tokens.
+
+The transformer is InstructBLIP's (Dai et al., 2023; transformers' own modules, so its weights load). Two things are added
+outside of it. Anchors: the queries of a tile form a grid over it and carry, like the patch keys, the sine code of their place
+in the whole image. Words: the instruction's tokens are the language model's own, embedded by a projection of its input
+embeddings; one tokenizer then serves both, any language that the LLM knows is understood, and BERT's vocabulary is not needed.
+
+Legend: N tiles, Q queries, T instruction tokens, L patches, K key width, D Q-former width, E LLM width.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from transformers import InstructBlipQFormerConfig, InstructBlipQFormerModel
+from transformers.masking_utils import create_bidirectional_mask
+
+from vlm.positions import grid_points, sine_code
+
+
+class AnchoredQFormer(nn.Module):
+    """Turn each tile's patch tokens into Q visual tokens, guided by the instruction. Cost is linear in the tiles."""
+
+    def __init__(
+        self,
+        config: InstructBlipQFormerConfig,
+        *,
+        llm_width: int,
+        query_grid: int,
+        free_queries: int,
+        levels: int,
+        dates: int,
+        renderings: int,
+    ) -> None:
+        super().__init__()
+        width = config.hidden_size
+        self.query_grid, self.free_queries = query_grid, free_queries
+        self.words = nn.Linear(llm_width, width)
+        self.queries = nn.Embedding(query_grid**2 + free_queries, width)
+        self.level = nn.Embedding(levels, width)
+        self.date = nn.Embedding(dates, width)
+        self.rendering = nn.Embedding(renderings, width)
+        self.key_place = nn.Linear(width, config.encoder_hidden_size, bias=False)
+        self.transformer = InstructBlipQFormerModel(config)
+
+    def forward(
+        self,
+        keys_NLK: torch.Tensor,
+        grid: tuple[int, int],
+        frames_N4: torch.Tensor,
+        meta_N3: torch.Tensor,
+        words_NTE: torch.Tensor,
+        words_mask_NT: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Give visual tokens (N, Q, D) and their place codes (N, Q, D).
+
+        `frames_N4` places each tile in its image (normalised), `meta_N3` holds level, date and rendering index.
+        """
+        width = self.queries.embedding_dim
+        context_N1D = (self.level(meta_N3[:, 0]) + self.date(meta_N3[:, 1]) + self.rendering(meta_N3[:, 2])).unsqueeze(1)
+        key_code = sine_code(grid_points(frames_N4, *grid), width).to(context_N1D.dtype)
+        keys = keys_NLK + self.key_place(key_code + context_N1D)
+        place_NQD = self._anchors(frames_N4, width).to(context_N1D.dtype) + context_N1D
+        return self._attend(self.queries.weight + place_NQD, self.words(words_NTE), words_mask_NT, keys), place_NQD
+
+    def _anchors(self, frames_N4: torch.Tensor, width: int) -> torch.Tensor:
+        """Give the sine codes of the anchors, zeros for the free queries: (N, Q, D)."""
+        anchored = sine_code(grid_points(frames_N4, self.query_grid, self.query_grid), width)
+        return nn.functional.pad(anchored, (0, 0, 0, self.free_queries))
+
+    def _attend(
+        self, queries_NQD: torch.Tensor, words_NTD: torch.Tensor, mask_NT: torch.Tensor, keys_NLK: torch.Tensor
+    ) -> torch.Tensor:
+        """Run InstructBLIP's transformer on embedded words instead of BERT ids."""
+        model = self.transformer
+        tiles, queries = queries_NQD.shape[:2]
+        positions = model.embeddings.position_embeddings.weight[: words_NTD.shape[1]]
+        embedded = torch.cat((queries_NQD, words_NTD + positions), dim=1)
+        embedded = model.embeddings.dropout(model.embeddings.layernorm(embedded))
+        mask = torch.cat((mask_NT.new_ones(tiles, queries), mask_NT), dim=1)
+        mask = create_bidirectional_mask(config=model.config, inputs_embeds=embedded, attention_mask=mask)
+        return model.encoder(
+            embedded, attention_mask=mask, encoder_hidden_states=keys_NLK, query_length=queries
+        ).last_hidden_state[:, :queries]
