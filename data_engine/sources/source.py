@@ -1,0 +1,71 @@
+"""What a source is, and the checks that all of them share: folders, splits, JSON, image headers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vlm.errors import DataError
+from vlm.records import Image, Sample
+
+Loader = Callable[..., Iterator[Sample]]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Describe a dataset: `load(root, *, split, seed=0)`, its splits, its files (`layout`), licence and citation."""
+
+    name: str
+    load: Loader
+    splits: tuple[str, ...]
+    layout: str
+    licence: str
+    citation: str
+
+
+def require_split(name: str, split: str, splits: tuple[str, ...]) -> None:
+    """Refuse a split that the source does not have."""
+    if split not in splits:
+        raise DataError(f"{name} has no split {split!r}: known are {', '.join(splits)}")
+
+
+def require_path(path: Path, *, name: str, layout: str) -> Path:
+    """Give the path back, or raise DataError that says what the folder of this source has to hold."""
+    if not path.exists():
+        raise DataError(f"{name}: {path} does not exist; expected {layout}")
+    return path
+
+
+def load_json(path: Path, *, name: str, layout: str) -> Any:
+    """Read a JSON file of a source; a missing or broken one raises DataError with its name and line."""
+    require_path(path, name=name, layout=layout)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{name}: {path} is not valid JSON ({error}): download or unpack it again") from error
+
+
+def describe_image(
+    path: Path,
+    *,
+    name: str,
+    layout: str,
+    date: str | None = None,
+    sensor: str | None = None,
+    bands: tuple[str, ...] = (),
+    gsd_m: float | None = None,
+) -> Image:
+    """Name an image by path with the size from its header; a missing or unreadable file raises DataError."""
+    from PIL import Image as Picture
+    from PIL import UnidentifiedImageError
+
+    require_path(path, name=name, layout=layout)
+    try:
+        with Picture.open(path) as picture:
+            width, height = picture.size
+    except (OSError, UnidentifiedImageError) as error:
+        raise DataError(f"{name}: {path} cannot be opened as an image ({error}): copy it again") from error
+    return Image(path=str(path), width=width, height=height, date=date, sensor=sensor, bands=bands, gsd_m=gsd_m)
