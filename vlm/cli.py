@@ -1,0 +1,159 @@
+"""The command `nadir`: ask, info, chat, demo. Every verb imports what it needs when called, so that help is instant.
+
+A mistake of the user prints one sentence and exits with 2; anything else prints one sentence and exits with 1, or its
+traceback with `nadir --debug VERB ...`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated, Literal
+
+import typer
+
+from vlm.errors import NadirError
+from vlm.records import Task
+
+Format = Literal["text", "json", "geojson", "gpkg", "parquet", "png", "html", "coco", "dota", "yolo"]
+
+_Images = Annotated[list[str], typer.Argument(metavar="IMAGE [IMAGE2]", show_default=False)]
+_Model = Annotated[Path | None, typer.Option(metavar="DIR", help="A model directory; the built-in model by default.")]
+_Budget = Annotated[int | None, typer.Option(metavar="N", min=1, help="The most tiles that may be read of an image.")]
+_Window = Annotated[str | None, typer.Option(metavar="X,Y,W,H", help="Look at this part only, in pixels.")]
+_Bbox = Annotated[str | None, typer.Option(metavar="LON1,LAT1,LON2,LAT2", help="Look at this part only, in degrees.")]
+_Bands = Annotated[str | None, typer.Option(metavar="4,3,2|PRESET", help="Which bands to show: numbers or a preset.")]
+_Out = Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write here instead of the terminal.")]
+_Choice = Annotated[Format | None, typer.Option("--format", "-f", help="By default that of the suffix of --out.")]
+_Task = Annotated[Task | None, typer.Option(help="Say what kind of answer is wanted.")]
+_Regions = Annotated[
+    list[str] | None,
+    typer.Option("--region", metavar="REGION", help="Ask about box:x1,y1,x2,y2, obb:cx,cy,w,h,a, polygon:x,y,... "
+                 "(in pixels, or @EPSG:4326) or a GeoJSON file; may be repeated."),
+]  # fmt: skip
+_Dialect = Annotated[
+    str | None, typer.Option(metavar="NAME", help="The dialect of the model's text; its own by default.")
+]
+
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def nadir(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")] = False,
+) -> None:
+    """Ask satellite and aerial imagery; get the answer on the map."""
+    if debug:
+        sys.excepthook = sys.__excepthook__
+
+
+@app.command()
+def ask(
+    words: Annotated[list[str], typer.Argument(metavar='IMAGE [IMAGE2] "INSTRUCTION"', show_default=False)],
+    task: _Task = None,
+    format: _Choice = None,
+    out: _Out = None,
+    model: _Model = None,
+    budget: _Budget = None,
+    window: _Window = None,
+    bbox: _Bbox = None,
+    bands: _Bands = None,
+    region: _Regions = None,
+    dialect: _Dialect = None,
+) -> None:
+    """Ask one image, or two dates of one place, and get words, geometry and a picture.
+
+    nadir ask scene.tif "Where are the ships?" --out ships.geojson
+    """
+    from vlm.cli_ask import Question, parse_words, run_ask
+
+    images, instruction = parse_words(words)
+    question = Question(images, instruction, task, budget, window, bbox, bands, tuple(region or ()), dialect)
+    run_ask(question, format=format, out=out, model=model)
+
+
+@app.command()
+def info(
+    image: Annotated[str, typer.Argument(metavar="IMAGE", show_default=False)],
+    budget: _Budget = None,
+    window: _Window = None,
+    bbox: _Bbox = None,
+    bands: _Bands = None,
+    model: _Model = None,
+    json: Annotated[bool, typer.Option("--json", help="One line of JSON instead of words.")] = False,
+) -> None:
+    """Say what an image is and what asking it would cost, before a model is loaded.
+
+    nadir info scene.tif --budget 20
+    """
+    from vlm.cli_info import describe_image, render_info, render_info_json
+
+    facts = describe_image(image, budget=budget, window=window, bbox=bbox, bands=bands, model=model)
+    typer.echo(render_info_json(facts) if json else render_info(facts))
+
+
+@app.command()
+def chat(images: _Images, model: _Model = None, budget: _Budget = None, bands: _Bands = None) -> None:
+    """Talk about one image or two dates: one question a line; an empty line or the end of the input ends it.
+
+    nadir chat before.tif after.tif
+    """
+    from vlm.cli_ask import run_chat
+
+    run_chat(images, model=model, budget=budget, bands=bands)
+
+
+@app.command()
+def demo(
+    image: Annotated[str | None, typer.Option(metavar="IMAGE", help="Your own image.")] = None,
+    image2: Annotated[str | None, typer.Option(metavar="IMAGE", help="A second date of the same place.")] = None,
+    ask: Annotated[
+        list[str] | None, typer.Option("--ask", metavar="TEXT", help="An instruction; may be repeated.")
+    ] = None,
+    cases: Annotated[Path | None, typer.Option(metavar="FILE", help="A JSON list of cases.")] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the report goes.")] = Path("out/demo"),
+    model: _Model = None,
+    budget: _Budget = None,
+    bands: _Bands = None,
+) -> None:
+    """Ask a set of instructions and write report.html, answers.json and answers.geojson; ends with a line of JSON.
+
+    nadir demo --image scene.tif --ask "Where are the ships?" --out out/demo
+    """
+    from vlm.demo import run_demo, select_cases
+
+    chosen = select_cases(cases_file=cases, images=[path for path in (image, image2) if path], instructions=ask or [])
+    run_demo(chosen, out=out, model=model, budget=budget, bands=bands, say=typer.echo)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line (sys.argv by default); the installed command `nadir` starts here."""
+    sys.excepthook = report_unexpected
+    try:
+        typer.main.get_command(app)(arguments, prog_name="nadir")
+    except NadirError as error:
+        typer.secho(f"nadir: {error}", fg="red", err=True)
+        raise SystemExit(2) from error
+
+
+def report_unexpected(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print an unexpected error as one sentence; Python then exits with status 1."""
+    del trace
+    message = " ".join(str(error).split()) or "no message"
+    typer.secho(
+        f"nadir: unexpected {kind.__name__}: {message}; this is a fault of Nadir: run `nadir --debug ...` to see where",
+        fg="red",
+        err=True,
+    )
+
+
+if __name__ == "__main__":
+    main()

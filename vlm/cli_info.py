@@ -1,0 +1,124 @@
+"""What `nadir info` says: the image, how it would be shown, the tile plan and its cost. Loads no model, no torch."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from vlm.bands import BandTable, Rendering
+from vlm.cli_ask import parse_view
+from vlm.model_dir import read_tile_sizes
+from vlm.raster import Raster
+from vlm.tiling import TilePlan, TokenBudget, plan_tiles
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """Hold what is known of an image and its plan before a model is run; `corners`: (lon, lat) of two opposite ones."""
+
+    path: str
+    driver: str
+    width: int
+    height: int
+    dtype: str
+    bands: BandTable
+    crs: str | None
+    gsd_m: float | None
+    corners: tuple[tuple[float, float], tuple[float, float]] | None
+    nodata: float | None
+    overviews: tuple[int, ...]
+    renderings: tuple[Rendering, ...]
+    plan: TilePlan
+
+
+def describe_image(
+    image: str, *, budget: int | None, window: str | None, bbox: str | None, bands: str | None, model: Path | None
+) -> ImageFacts:
+    """Open an image lazily and plan its tiles as a model would; raises as Raster.open and read_tile_sizes."""
+    with Raster.open(image) as raster:
+        sizes = read_tile_sizes(model)
+        plan = plan_tiles(
+            raster.width,
+            raster.height,
+            tile_px=sizes.tile_px,
+            tokens_per_tile=sizes.tokens_per_tile,
+            budget=TokenBudget(budget or sizes.default_tiles),
+            fit_factor=sizes.fit_factor,
+            window=parse_view(window, bbox, raster),
+        )
+        return ImageFacts(
+            image, raster.driver, raster.width, raster.height, raster.dtype, raster.bands,
+            raster.crs, raster.gsd_m, _corners(raster), raster.nodata, tuple(raster.overviews),
+            raster.renderings(bands), plan,
+        )  # fmt: skip
+
+
+def _corners(raster: Raster) -> tuple[tuple[float, float], tuple[float, float]] | None:
+    if not raster.grid.georeferenced:
+        return None
+    return raster.grid.to_wgs84(0.0, 0.0), raster.grid.to_wgs84(float(raster.width), float(raster.height))
+
+
+def render_info(facts: ImageFacts) -> str:
+    """Render the facts as lines for a terminal."""
+    from vlm.summary import render_lonlat
+
+    lines = {
+        "image": facts.path,
+        "size": f"{facts.width:,} x {facts.height:,} px, {facts.driver}",
+        "bands": f"{len(facts.bands.roles)} of {facts.dtype}: {_bands(facts.bands)}",
+        "CRS": "none (answers come in pixels)" if facts.crs is None else facts.crs[:60],
+        "GSD": "unknown" if facts.gsd_m is None else f"{facts.gsd_m:.4g} m a pixel",
+    }
+    if facts.corners is not None:
+        lines["corners"] = " to ".join(render_lonlat(corner) for corner in facts.corners)
+    lines |= {
+        "nodata": "none" if facts.nodata is None else f"{facts.nodata:g}",
+        "overviews": ", ".join(f"1:{factor}" for factor in facts.overviews) or _overview_advice(facts),
+        "shown as": "; ".join(f"{rendering.name}: {rendering.sentence}" for rendering in facts.renderings),
+        "plan": _plan_line(facts.plan),
+        "cost": f"{len(facts.plan.tiles)} tiles, {facts.plan.visual_tokens} visual tokens for each rendering and date",
+    }
+    return "\n".join(f"{name:<10}{text}" for name, text in lines.items())
+
+
+def _bands(table: BandTable) -> str:
+    pairs = zip(table.labels, table.roles, strict=True)
+    named = ", ".join(f"{label} = {role}" if role and role != label.lower() else label for label, role in pairs)
+    return f"{named} ({table.sensor}{', assumed from the number of bands' if table.assumed else ''})"
+
+
+def _overview_advice(facts: ImageFacts) -> str:
+    large = max(facts.width, facts.height) > 8192
+    return "none" + ("; gdaladdo -r average FILE 2 4 8 16 32 makes reading it fast" if large else "")
+
+
+def _plan_line(plan: TilePlan) -> str:
+    counts = Counter((tile.level, tile.window.w) for tile in plan.tiles)
+    parts = [
+        f"level {level}: {count} of {side:,} px read as {plan.tile_px} px (1:{side / plan.tile_px:.3g})"
+        for (level, side), count in sorted(counts.items())
+    ]
+    return "; ".join(parts)
+
+
+def render_info_json(facts: ImageFacts) -> str:
+    """Render the facts as one line of JSON."""
+    shown = [{"name": each.name, "bands": each.bands, "sentence": each.sentence} for each in facts.renderings]
+    fields = {
+        "path": facts.path, "driver": facts.driver, "width": facts.width, "height": facts.height, "dtype": facts.dtype,
+        "bands": facts.bands.labels, "roles": facts.bands.roles, "sensor": facts.bands.sensor,
+        "crs": facts.crs, "gsd_m": facts.gsd_m,
+        "corners_lonlat": facts.corners, "nodata": _plain(facts.nodata), "overviews": facts.overviews,
+        "renderings": shown,
+        "tile_px": facts.plan.tile_px, "tiles": len(facts.plan.tiles), "visual_tokens": facts.plan.visual_tokens,
+        "windows": [[tile.level, tile.window.x, tile.window.y, tile.window.w] for tile in facts.plan.tiles],
+    }  # fmt: skip
+    return json.dumps(fields, ensure_ascii=False)
+
+
+def _plain(value: float | None) -> float | str | None:
+    """Give a value that JSON knows: NaN and infinities as text."""
+    return value if value is None or abs(value) < float("inf") else str(value)

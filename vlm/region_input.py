@@ -1,0 +1,214 @@
+"""Regions as a user gives them: text in pixels or map coordinates, or a GeoJSON file -> Region in image pixels.
+
+box:10,20,110,90                     pixels of the image; four bare numbers mean the same
+obb:60,55,100,40,-30                 centre, sides, angle in degrees (clockwise on the screen); five bare numbers
+polygon:10,20,110,20,60,90           corners x,y in order; six bare numbers or more
+box:2.29,48.85,2.30,48.86@EPSG:4326  any of them in a CRS: x is longitude or easting, y is latitude or northing;
+                                     lengths in the units of the CRS, the angle anticlockwise from east
+field.geojson, {"type": "Polygon"..} RFC 7946 (longitude, latitude), or the CRS that a `crs` member names;
+                                     for an image without georeference the coordinates are pixels
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vlm.errors import InstructionError, WindowError
+from vlm.geometry.shapes import HBB, OBB, Geometry, Point, Polygon
+from vlm.records import Region
+
+if TYPE_CHECKING:
+    from vlm.grid import Grid
+
+_FORMS = "box:x1,y1,x2,y2, obb:cx,cy,w,h,angle, polygon:x,y,x,y,x,y (each optionally @EPSG:CODE) or a GeoJSON file"
+_WGS84_NAMES = ("EPSG:4326", "CRS84", "OGC:CRS84")
+_EDGE_STEPS = 8
+
+ToPixel = Callable[[float, float], Point]
+
+
+def parse_region(text: str, grid: Grid) -> tuple[Region, ...]:
+    """Parse one region argument into regions of the image that `grid` describes (a file may hold several).
+
+    Raises InstructionError when the text is no region, WindowError when a region lies outside the image.
+    """
+    text = text.strip()
+    if text.startswith("{"):
+        regions = _parse_geojson(text, "the region text", grid)
+    elif Path(text).suffix.lower() in (".geojson", ".json"):
+        regions = _parse_geojson(_read(Path(text)), text, grid)
+    else:
+        regions = (Region(_parse_shape(text, grid)),)
+    for region in regions:
+        _require_inside(region.geometry, grid, text)
+    return regions
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InstructionError(f"region file {path} cannot be read ({error}): expected a GeoJSON text file") from error
+
+
+def _parse_shape(text: str, grid: Grid) -> Geometry:
+    body, _, crs = text.partition("@")
+    kind, colon, numbers_text = body.rpartition(":")
+    try:
+        numbers = [float(number) for number in numbers_text.replace(";", ",").split(",")]
+    except ValueError as error:
+        raise InstructionError(f"region {text!r} is not a list of numbers: expected {_FORMS}") from error
+    kind = kind.strip() if colon else _guess_kind(len(numbers))
+    if not _fits(kind, len(numbers)) or not all(map(math.isfinite, numbers)):
+        raise InstructionError(f"region {text!r} has {len(numbers)} numbers for {kind!r}: expected {_FORMS}")
+    return _pixel_shape(kind, numbers) if not crs else _map_shape(kind, numbers, _from_crs(crs.strip(), grid))
+
+
+def _guess_kind(count: int) -> str:
+    return {4: "box", 5: "obb"}.get(count, "polygon")
+
+
+def _fits(kind: str, count: int) -> bool:
+    if kind == "polygon":
+        return count >= 6 and count % 2 == 0
+    return {"box": 4, "obb": 5}.get(kind) == count
+
+
+def _pixel_shape(kind: str, numbers: Sequence[float]) -> Geometry:
+    if kind == "box":
+        x1, y1, x2, y2 = numbers
+        return HBB(min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))
+    if kind == "obb":
+        return OBB(*numbers)
+    return Polygon(_pairs(numbers))
+
+
+def _map_shape(kind: str, numbers: Sequence[float], to_pixel: ToPixel) -> Geometry:
+    """Place a shape given in map coordinates; a box and an OBB stay what they are, by the shape that encloses them."""
+    from vlm.geometry.convert import to_hbb, to_obb
+
+    if kind == "polygon":
+        return Polygon(tuple(to_pixel(*point) for point in _pairs(numbers)))
+    if kind == "obb":
+        cx, cy, w, h, angle_deg = numbers
+        return to_obb(Polygon(tuple(to_pixel(*point) for point in OBB(cx, cy, w, h, angle_deg).corners())))
+    box = _pixel_shape("box", numbers)
+    assert isinstance(box, HBB)
+    return to_hbb(Polygon(tuple(to_pixel(*point) for point in _dense_edge(box))))
+
+
+def _dense_edge(box: HBB) -> Iterator[Point]:
+    """Walk around a map box in small steps: its edges may be curves in the image."""
+    corners = ((box.x1, box.y1), (box.x2, box.y1), (box.x2, box.y2), (box.x1, box.y2))
+    for (x1, y1), (x2, y2) in zip(corners, (*corners[1:], corners[0]), strict=True):
+        for step in range(_EDGE_STEPS):
+            part = step / _EDGE_STEPS
+            yield x1 + part * (x2 - x1), y1 + part * (y2 - y1)
+
+
+def _pairs(numbers: Sequence[float]) -> tuple[Point, ...]:
+    points = tuple(zip(numbers[::2], numbers[1::2], strict=True))
+    return points[:-1] if len(points) > 3 and points[0] == points[-1] else points
+
+
+def _from_crs(crs: str, grid: Grid) -> ToPixel:
+    """Give the function from (x, y) in `crs` to pixels of the image.
+
+    Raises InstructionError for an unknown CRS or an image without georeference.
+    """
+    if not grid.georeferenced:
+        raise InstructionError(
+            f"the region is given in {crs} but the image has no georeference: give it in pixels, without @{crs}"
+        )
+    if crs.upper() in _WGS84_NAMES:
+        return grid.from_wgs84
+    return partial(_to_pixel_via_wgs84, _wgs84_transform(crs), grid)
+
+
+def _wgs84_transform(crs: str) -> Callable[[float, float], Point]:
+    from pyproj import CRS, Transformer
+    from pyproj.exceptions import CRSError
+
+    try:
+        transformer = Transformer.from_crs(CRS.from_user_input(crs), "EPSG:4326", always_xy=True)
+    except CRSError as error:
+        raise InstructionError(f"region has the unknown CRS {crs!r}: expected a name such as EPSG:32633") from error
+    return transformer.transform
+
+
+def _to_pixel_via_wgs84(to_wgs84: Callable[[float, float], Point], grid: Grid, x: float, y: float) -> Point:
+    return grid.from_wgs84(*to_wgs84(x, y))
+
+
+def _parse_geojson(text: str, source: str, grid: Grid) -> tuple[Region, ...]:
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InstructionError(f"{source} is not JSON ({error}): expected GeoJSON with polygons") from error
+    to_pixel = _geojson_frame(document, grid)
+    try:
+        regions = tuple(_feature_regions(document, to_pixel))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InstructionError(
+            f"{source} is JSON but not GeoJSON ({type(error).__name__}: {error}): expected a Polygon, a Feature or a "
+            f"FeatureCollection"
+        ) from error
+    if not regions:
+        raise InstructionError(f"{source} holds no Polygon or MultiPolygon: expected at least one")
+    return regions
+
+
+def _geojson_frame(document: Any, grid: Grid) -> ToPixel:
+    if not grid.georeferenced:
+        return lambda x, y: (x, y)
+    named = document.get("crs") if isinstance(document, Mapping) else None
+    name = named.get("properties", {}).get("name") if isinstance(named, Mapping) else None
+    if not isinstance(name, str) or "CRS84" in name:
+        return grid.from_wgs84
+    return _from_crs(name.replace("urn:ogc:def:crs:", "").replace("::", ":"), grid)
+
+
+def _feature_regions(node: Mapping[str, Any], to_pixel: ToPixel, phrase: str = "") -> Iterator[Region]:
+    kind = node["type"]
+    if kind == "FeatureCollection":
+        for feature in node["features"]:
+            yield from _feature_regions(feature, to_pixel)
+    elif kind == "Feature":
+        properties = node.get("properties") or {}
+        if node["geometry"] is not None:
+            yield from _feature_regions(node["geometry"], to_pixel, str(properties.get("phrase") or ""))
+    elif kind == "GeometryCollection":
+        for part in node["geometries"]:
+            yield from _feature_regions(part, to_pixel, phrase)
+    elif kind in ("Polygon", "MultiPolygon"):
+        for rings in [node["coordinates"]] if kind == "Polygon" else node["coordinates"]:
+            yield Region(_rings_to_polygon(rings, to_pixel), phrase)
+
+
+def _rings_to_polygon(rings: Sequence[Sequence[Sequence[float]]], to_pixel: ToPixel) -> Polygon:
+    exterior, *holes = (_ring(ring, to_pixel) for ring in rings)
+    return Polygon(exterior, tuple(holes))
+
+
+def _ring(ring: Sequence[Sequence[float]], to_pixel: ToPixel) -> tuple[Point, ...]:
+    points = tuple(to_pixel(float(position[0]), float(position[1])) for position in ring)
+    return points[:-1] if len(points) > 1 and ring[0] == ring[-1] else points
+
+
+def _require_inside(geometry: Geometry, grid: Grid, text: str) -> None:
+    from vlm.geometry.convert import to_hbb
+
+    box = to_hbb(geometry)
+    if box.x2 <= 0 or box.y2 <= 0 or box.x1 >= grid.width or box.y1 >= grid.height:
+        raise WindowError(
+            f"region {text[:60]!r} lies outside the image: in pixels it is x {box.x1:.0f} to {box.x2:.0f}, "
+            f"y {box.y1:.0f} to {box.y2:.0f}, the image is {grid.width} x {grid.height}; check the order (x before y, "
+            f"longitude before latitude) and the CRS"
+        )
+    if box.area <= 0:
+        raise WindowError(f"region {text[:60]!r} has no area: expected a shape with a width and a height")
