@@ -1,0 +1,170 @@
+"""Geometry in pixels <-> the integers that a dialect writes. No text here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from vlm.dialects import Dialect, Field, Form, Frame
+from vlm.geometry.angles import from_convention, to_convention
+from vlm.geometry.convert import ring_area, to_hbb, to_obb, to_polygon, to_quad
+from vlm.geometry.shapes import HBB, OBB, Geometry, Point, Polygon
+
+Numbers = tuple[int, ...]
+_SLACK = 1e-6  # units; what a number loses on the way through pixels and back
+
+
+def encode_numbers(geometry: Geometry, form: Form, dialect: Dialect, frame: Frame) -> tuple[Numbers, ...]:
+    """Give the integers of one shape, ring by ring (one ring but for polygons with holes).
+
+    The shape is turned into the form's kind first; points outside the image are moved to its edge.
+    """
+    if form.kind == "box":
+        return (_encode_box(to_hbb(geometry), dialect, frame),)
+    if form.kind == "obb":
+        return (_encode_obb(to_obb(geometry), form, dialect, frame),)
+    if form.kind == "quad":
+        ring = _encode_points(to_quad(geometry), dialect, frame)
+        return (_flat(_ordered(ring, dialect.corners)),)
+    polygon = to_polygon(geometry)
+    rings = (polygon.exterior, *(polygon.holes if form.holes else ()))
+    return tuple(_flat(_without_repeats(_encode_points(ring, dialect, frame))) for ring in rings)
+
+
+def decode_numbers(rings: Sequence[Sequence[float]], form: Form, dialect: Dialect, frame: Frame) -> tuple[Geometry, bool, bool]:
+    """Give the shape in pixels, whether a number was clipped, and whether corners or sides were reordered."""
+    kept = [[_clip(value, _field(form, i), form, frame) for i, value in enumerate(ring)] for ring in rings]
+    clipped = any(tuple(a) != tuple(b) for a, b in zip(kept, rings, strict=True))
+    if form.kind == "box":
+        x1, y1, x2, y2 = _pixels(kept[0], form, dialect, frame)
+        box = HBB(min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))
+        return box, clipped, x2 < x1 or y2 < y1
+    if form.kind == "obb":
+        obb, reordered = _decode_obb(_pixels(kept[0], form, dialect, frame), form, dialect)
+        return obb, clipped, reordered
+    points = [_points(_pixels(ring, form, dialect, frame)) for ring in kept]
+    return Polygon(points[0], tuple(points[1:])), clipped, False
+
+
+def to_units(value: float, unit: float, *, rounding: str, low: float, high: float) -> int:
+    """Round pixels to units; keeps within [low, high]."""
+    units = value / unit
+    rounded = math.floor(units + (0.5 if rounding == "nearest" else _SLACK))
+    return int(min(max(rounded, low), high))
+
+
+def outward(low_px: float, high_px: float, unit: float, top: int) -> tuple[int, int]:
+    """Round an interval of pixels outwards to units, at least one unit wide, within [0, top]."""
+    low = min(max(math.floor(low_px / unit + _SLACK), 0), top - 1)
+    high = min(max(math.ceil(high_px / unit - _SLACK), low + 1), top)
+    return low, high
+
+
+def _encode_box(box: HBB, dialect: Dialect, frame: Frame) -> Numbers:
+    """Round a box; a box that would lose its width or height is rounded outwards instead."""
+    x1, x2 = _encode_side(box.x1, box.x2, frame.unit_x, frame.top_x, dialect.rounding)
+    y1, y2 = _encode_side(box.y1, box.y2, frame.unit_y, frame.top_y, dialect.rounding)
+    return x1, y1, x2, y2
+
+
+def _encode_side(low_px: float, high_px: float, unit: float, top: int, rounding: str) -> tuple[int, int]:
+    """Round the two ends of one side."""
+    low = to_units(low_px, unit, rounding=rounding, low=0, high=top)
+    high = to_units(high_px, unit, rounding=rounding, low=0, high=top)
+    return outward(low_px, high_px, unit, top) if low == high and high_px - low_px > _SLACK * unit else (low, high)
+
+
+def _encode_obb(obb: OBB, form: Form, dialect: Dialect, frame: Frame) -> Numbers:
+    """Round an oriented box in the dialect's angle convention; the angle is rounded first, so that it keeps its range."""
+    whole = OBB(obb.cx, obb.cy, obb.w, obb.h, float(math.floor(obb.angle_deg + 0.5)))
+    cx, cy, w, h, angle = to_convention(whole, dialect.angle)
+    values = (cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2) if form.fields[2] == "x" else (cx, cy, w, h)
+    numbers = []
+    for value, field in zip(values, form.fields, strict=False):
+        low, high = _range(field, form, frame)
+        numbers.append(to_units(value, _unit(field, frame), rounding=dialect.rounding, low=low, high=high))
+    return *numbers, round(angle)
+
+
+def _decode_obb(values: Sequence[float], form: Form, dialect: Dialect) -> tuple[OBB, bool]:
+    """Read an oriented box; sides that contradict the convention are swapped and reported."""
+    a, b, c, d, angle = values
+    if form.fields[2] == "x":
+        obb = from_convention(((a + c) / 2, (b + d) / 2, abs(c - a), abs(d - b), angle), dialect.angle)
+        return obb, c < a or d < b
+    return from_convention((a, b, max(c, 0), max(d, 0), angle), dialect.angle), c < d
+
+
+def _encode_points(ring: Sequence[Point], dialect: Dialect, frame: Frame) -> list[tuple[int, int]]:
+    """Round every point of a ring."""
+    rounding = dialect.rounding
+    return [
+        (
+            to_units(x, frame.unit_x, rounding=rounding, low=0, high=frame.top_x),
+            to_units(y, frame.unit_y, rounding=rounding, low=0, high=frame.top_y),
+        )
+        for x, y in ring
+    ]
+
+
+def _ordered(ring: list[tuple[int, int]], corners: tuple[str, str]) -> list[tuple[int, int]]:
+    """Turn a ring in the dialect's direction and start it at the topmost (then leftmost) or bottommost (then right) corner."""
+    area = ring_area(ring)
+    if area and (area > 0) != (corners[0] == "clockwise"):
+        ring = ring[:1] + ring[:0:-1]
+    sign = 1 if corners[1] == "topmost" else -1
+    start = min(range(len(ring)), key=lambda i: (sign * ring[i][1], sign * ring[i][0]))
+    return ring[start:] + ring[:start]
+
+
+def _without_repeats(ring: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Drop points that rounding made equal to their predecessor, unless fewer than three would stay."""
+    kept = [point for i, point in enumerate(ring) if point != ring[i - 1]]
+    return kept if len(kept) >= 3 else ring
+
+
+def _flat(ring: Sequence[tuple[int, int]]) -> Numbers:
+    """Write points as one row of numbers."""
+    return tuple(value for point in ring for value in point)
+
+
+def _points(values: Sequence[float]) -> tuple[Point, ...]:
+    """Read a row of numbers as points."""
+    return tuple(zip(values[::2], values[1::2], strict=True))
+
+
+def _field(form: Form, index: int) -> Field:
+    """Say what the number at an index is."""
+    return form.fields[index] if form.fields else ("x", "y")[index % 2]
+
+
+def _unit(field: Field, frame: Frame) -> float:
+    """Give the pixels (or degrees) of one unit."""
+    return {"x": frame.unit_x, "y": frame.unit_y, "l": frame.unit_l, "a": 1.0}[field]
+
+
+def _range(field: Field, form: Form, frame: Frame) -> tuple[float, float]:
+    """Give the numbers that are allowed: an unturned box may stick out of the image by one image size."""
+    if field == "a":
+        return -360.0, 360.0
+    if field == "l":
+        return 0.0, math.ceil(math.hypot(frame.width, frame.height) / frame.unit_l)
+    top = frame.top_x if field == "x" else frame.top_y
+    return (-top, 2 * top) if form.kind == "obb" and form.fields[2] == "x" else (0, top)
+
+
+def _clip(value: float, field: Field, form: Form, frame: Frame) -> float:
+    """Move a number into its range."""
+    low, high = _range(field, form, frame)
+    return min(max(value, low), high)
+
+
+def _pixels(values: Sequence[float], form: Form, dialect: Dialect, frame: Frame) -> list[float]:
+    """Turn numbers into pixels (and degrees)."""
+    offset = dialect.offset
+    return [
+        value if field == "a" else (value + (offset if field in "xy" else 0)) * _unit(field, frame)
+        for value, field in ((value, _field(form, i)) for i, value in enumerate(values))
+    ]
+
+
