@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +38,22 @@ def crop_mask(bits: np.ndarray) -> Mask | None:
         return None
     y1, y2, x1, x2 = int(rows[0]), int(rows[-1]) + 1, int(cols[0]), int(cols[-1]) + 1
     return Mask(np.ascontiguousarray(bits[y1:y2, x1:x2]), HBB(x1, y1, x2, y2))
+
+
+def join_masks(masks: Sequence[Mask]) -> Mask | None:
+    """Give the union of full-resolution masks (one cell a pixel) over their common box; None for no masks."""
+    if not masks:
+        return None
+    x1, y1 = int(min(mask.box.x1 for mask in masks)), int(min(mask.box.y1 for mask in masks))
+    x2, y2 = int(max(mask.box.x2 for mask in masks)), int(max(mask.box.y2 for mask in masks))
+    bits = np.zeros((y2 - y1, x2 - x1), dtype=bool)
+    for mask in masks:
+        rows, cols = mask.bits.shape
+        if (cols, rows) != (mask.box.w, mask.box.h):
+            raise DataError(f"mask of {cols} x {rows} cells over {mask.box} px: joining needs one cell a pixel")
+        y, x = int(mask.box.y1) - y1, int(mask.box.x1) - x1
+        bits[y : y + rows, x : x + cols] |= mask.bits
+    return Mask(bits, HBB(x1, y1, x2, y2))
 
 
 def split_components(bits: np.ndarray, *, min_px: int = 1) -> tuple[Mask, ...]:

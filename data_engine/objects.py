@@ -13,8 +13,10 @@ from typing import Final
 
 from data_engine import generate
 from data_engine.generate import BoxKind
+from data_engine.labels import join_masks
 from data_engine.phrases import find_unique_phrases
 from vlm.errors import DataError
+from vlm.geometry.shapes import Mask
 from vlm.records import Image, Region, Sample, Turn
 
 MAX_DETECTED: Final = 20
@@ -30,7 +32,8 @@ class Scene:
 
     `boxes` and `obbs` are the same objects in the same order, as the geometry that box and oriented-box answers are
     made from (`obbs` may be empty). `classes` are all that the annotators looked for: the absence of one is a fact.
-    `complete` is false where some objects are not labelled, so that counts and absences cannot be told.
+    `doubtful` are classes of which some objects may not be labelled: they are never counted, called absent, listed
+    completely or named by a phrase that has to be unique.
     """
 
     key: str
@@ -41,7 +44,7 @@ class Scene:
     source: str
     split: str
     licence: str
-    complete: bool = True
+    doubtful: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.obbs and len(self.obbs) != len(self.boxes):
@@ -61,9 +64,13 @@ class Scene:
         return tuple(label for label in self.classes if label in found)
 
     def absent(self) -> tuple[str, ...]:
-        """Give the classes that the image certainly does not hold; none where the labels are incomplete."""
-        found = {region.phrase for region in self.boxes}
-        return tuple(label for label in self.classes if label not in found) if self.complete else ()
+        """Give the classes that the image certainly does not hold."""
+        found = {*self.doubtful, *(region.phrase for region in self.boxes)}
+        return tuple(label for label in self.classes if label not in found)
+
+    def counted(self) -> tuple[str, ...]:
+        """Give the classes that the image holds and of which every object is labelled."""
+        return tuple(label for label in self.present() if label not in self.doubtful)
 
 
 def seeded(seed: int, sample_id: str) -> random.Random:
@@ -88,8 +95,8 @@ def ground_samples(
     """Yield one grounding sample per phrase that names exactly one object; `bases` says which phrases to use."""
     regions, wanted = scene.regions(kind), set(bases)
     width, height = _size_px(scene)
-    for unique in find_unique_phrases(regions, width=width, height=height) if regions else ():
-        if unique.basis in wanted and (scene.complete or unique.basis != "single"):
+    for unique in find_unique_phrases(regions, width=width, height=height):
+        if unique.basis in wanted and regions[unique.index].phrase not in scene.doubtful:
             name = f"ground-{kind}/{_slug(unique.phrase)}"
             region = regions[unique.index]
             yield _sample(scene, name, generate.ground(unique.phrase, region, _rng(scene, name, seed), kind=kind))
@@ -97,7 +104,7 @@ def ground_samples(
 
 def detect_samples(scene: Scene, *, kind: BoxKind = "box", seed: int = 0) -> Iterator[Sample]:
     """Yield one detection sample per class present, up to MAX_DETECTED objects, and one with the answer "none"."""
-    for label in _present_and_one_absent(scene, f"detect-{kind}", seed):
+    for label in _counted_and_one_absent(scene, f"detect-{kind}", seed):
         regions = scene.of_class(label, kind)
         if len(regions) <= MAX_DETECTED:
             name = f"detect-{kind}/{_slug(label)}"
@@ -105,8 +112,8 @@ def detect_samples(scene: Scene, *, kind: BoxKind = "box", seed: int = 0) -> Ite
 
 
 def count_samples(scene: Scene, *, seed: int = 0) -> Iterator[Sample]:
-    """Yield one count per class present and one zero; nothing where the labels are incomplete."""
-    for label in _present_and_one_absent(scene, "count", seed) if scene.complete else ():
+    """Yield one count per class present and one zero."""
+    for label in _counted_and_one_absent(scene, "count", seed):
         name = f"count/{_slug(label)}"
         yield _sample(scene, name, generate.count(label, len(scene.of_class(label)), _rng(scene, name, seed)))
 
@@ -128,9 +135,29 @@ def region_samples(scene: Scene, *, seed: int = 0) -> Iterator[Sample]:
         yield _sample(scene, name, generate.describe_region(rng.choice(scene.of_class(label)), rng))
 
 
-def _present_and_one_absent(scene: Scene, name: str, seed: int) -> tuple[str, ...]:
+def mask_samples(scene: Scene, *, seed: int = 0) -> Iterator[Sample]:
+    """Yield the masks of objects with a unique phrase and the common mask of each class; `boxes` must hold masks."""
+    masks = [region.geometry for region in scene.boxes if isinstance(region.geometry, Mask)]
+    if len(masks) != len(scene.boxes):
+        raise DataError(
+            f"scene {scene.key} holds {len(masks)} masks for {len(scene.boxes)} objects: expected one for each"
+        )
+    width, height = _size_px(scene)
+    for unique in find_unique_phrases(scene.boxes, width=width, height=height):
+        region = scene.boxes[unique.index]
+        if region.phrase not in scene.doubtful:
+            name = f"mask/{_slug(unique.phrase)}"
+            yield _sample(scene, name, generate.segment(unique.phrase, region, _rng(scene, name, seed)))
+    for label in _counted_and_one_absent(scene, "mask-all", seed):
+        name = f"mask-all/{_slug(label)}"
+        joined = join_masks([region.geometry for region in scene.of_class(label) if isinstance(region.geometry, Mask)])
+        union = Region(joined, label) if joined is not None else None
+        yield _sample(scene, name, generate.segment_all(label, union, _rng(scene, name, seed)))
+
+
+def _counted_and_one_absent(scene: Scene, name: str, seed: int) -> tuple[str, ...]:
     absent = scene.absent()
-    return (*scene.present(), *((_rng(scene, name, seed).choice(absent),) if absent else ()))
+    return (*scene.counted(), *((_rng(scene, name, seed).choice(absent),) if absent else ()))
 
 
 def _size_px(scene: Scene) -> tuple[int, int]:

@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from typing import Final
 
-from data_engine.sources import dsifn, hit_uav, levir_cd, rsicd, rsvqa
+from data_engine.sources import (
+    dota,
+    dsifn,
+    epfl_roads,
+    hit_uav,
+    hrsid,
+    isaid,
+    levir_cd,
+    neontree,
+    oscd,
+    rsicd,
+    rsscn7,
+    rsvqa,
+    sar_ottawa,
+    sztaki,
+)
 from data_engine.sources.source import Source
 from vlm.errors import DataError
 
@@ -18,6 +33,15 @@ SOURCES: Final[dict[str, Source]] = {
         hit_uav.SOURCE,
         levir_cd.SOURCE,
         dsifn.SOURCE,
+        sztaki.SOURCE,
+        sar_ottawa.SOURCE,
+        oscd.SOURCE,
+        epfl_roads.SOURCE,
+        isaid.SOURCE,
+        hrsid.SOURCE,
+        dota.SOURCE,
+        neontree.SOURCE,
+        rsscn7.SOURCE,
     )
 }
 

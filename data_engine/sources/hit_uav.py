@@ -102,11 +102,12 @@ def _scene(
     obbs: dict[int, dict[str, Any]],
     names: dict[int, str],
 ) -> Scene:
-    boxes, turned, complete = [], [], True
+    boxes, turned = [], []
+    doubtful: tuple[str, ...] = ()
     for entry in entries:
         name = names.get(entry["category_id"], str(entry["category_id"]))
         if name == IGNORED:
-            complete = False
+            doubtful = CLASSES
             continue
         if name not in WORDS:
             raise DataError(f"HIT-UAV annotation {entry['id']} has class {name!r}: known are {', '.join(WORDS)}")
@@ -114,7 +115,7 @@ def _scene(
             raise DataError(f"HIT-UAV annotation {entry['id']} of {key} has no oriented box in rotate_json")
         boxes.append(Region(_read_hbb(entry), WORDS[name]))
         turned.append(Region(_read_obb(obbs[entry["id"]]), WORDS[name]))
-    return Scene(key, image, tuple(boxes), tuple(turned), CLASSES, NAME, split, LICENCE, complete)
+    return Scene(key, image, tuple(boxes), tuple(turned), CLASSES, NAME, split, LICENCE, doubtful)
 
 
 def _read_hbb(entry: dict[str, Any]) -> HBB:

@@ -86,7 +86,12 @@ def _load_records(root: Path, split: str) -> list[dict[str, Any]]:
     for number, record in enumerate(content["images"]):
         if not isinstance(record, dict) or not {"filename", "split", "sentences"} <= record.keys():
             raise DataError(f"{path} entry {number} of 'images' lacks filename, split or sentences: download it again")
-    return [record for record in content["images"] if record["split"] == split]
+    records = [record for record in content["images"] if record["split"] == split]
+    if not records:
+        raise DataError(
+            f"{path} lists no images of the split {split!r}: take another split or another copy of the file"
+        )
+    return records
 
 
 def _sentences(record: dict[str, Any]) -> list[str]:

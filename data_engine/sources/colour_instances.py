@@ -1,0 +1,79 @@
+"""The pair of label images that iSAID and HRSID share: class colours and one colour per instance.
+
+<name>.png    <name>_instance_color_RGB.png (class)    <name>_instance_id_RGB.png (instance; black is no object)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from data_engine import objects
+from data_engine.labels import encode_colours, load_label, split_instances
+from data_engine.objects import Scene
+from data_engine.sources.source import describe_image, require_path
+from vlm.errors import DataError
+from vlm.geometry.shapes import Mask
+from vlm.records import Region, Sample
+
+CLASS_SUFFIX = "_instance_color_RGB"
+INSTANCE_SUFFIX = "_instance_id_RGB"
+
+
+def load_scenes(
+    folder: Path,
+    *,
+    colours: Mapping[str, tuple[int, int, int]],
+    name: str,
+    split: str,
+    layout: str,
+    licence: str,
+    sensor: str | None = None,
+) -> Iterator[Scene]:
+    """Yield each image of a folder with its instances as masks; `colours` maps class names to RGB."""
+    images = [path for path in sorted(folder.glob("*.png")) if "_instance_" not in path.name]
+    if not images:
+        raise DataError(f"{name}: {folder} holds no images; expected {layout}")
+    for path in images:
+        classes, instances = (
+            load_label(require_path(path.with_name(path.stem + suffix + ".png"), name=name, layout=layout))
+            for suffix in (CLASS_SUFFIX, INSTANCE_SUFFIX)
+        )
+        image = describe_image(path, name=name, layout=layout, sensor=sensor)
+        if classes.shape[:2] != (image.height, image.width) or instances.shape[:2] != classes.shape[:2]:
+            raise DataError(f"{name}: the labels of {path} are not {image.width} x {image.height} px as their image is")
+        regions = _load_regions(classes, instances, colours, path)
+        key = f"{name}/{split}/{path.stem}"
+        yield Scene(key, image, regions, regions, tuple(colours), name, split, licence)
+
+
+def scene_samples(scene: Scene, *, seed: int) -> Iterator[Sample]:
+    """Yield the object samples and the mask samples of a scene."""
+    yield from objects.all_samples(scene, seed=seed)
+    yield from objects.mask_samples(scene, seed=seed)
+
+
+def _load_regions(
+    classes: np.ndarray, instances: np.ndarray, colours: Mapping[str, tuple[int, int, int]], path: Path
+) -> tuple[Region, ...]:
+    names = {r + 256 * g + 65536 * b: label for label, (r, g, b) in colours.items()}
+    class_ids = encode_colours(classes)
+    return tuple(
+        Region(mask, _name_class(class_ids, mask, names, path))
+        for _, mask in split_instances(encode_colours(instances))
+    )
+
+
+def _name_class(class_ids: np.ndarray, mask: Mask, names: Mapping[int, str], path: Path) -> str:
+    """Name the class that most pixels of an instance have."""
+    x1, y1, x2, y2 = (int(value) for value in (mask.box.x1, mask.box.y1, mask.box.x2, mask.box.y2))
+    values, counts = np.unique(class_ids[y1:y2, x1:x2][mask.bits], return_counts=True)
+    colour = int(values[counts.argmax()])
+    if colour not in names:
+        rgb = (colour % 256, colour // 256 % 256, colour // 65536)
+        raise DataError(
+            f"{path}: an instance at {mask.box} has class colour {rgb}: known are {', '.join(names.values())}"
+        )
+    return names[colour]

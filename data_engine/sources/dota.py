@@ -1,0 +1,85 @@
+"""DOTA: oriented objects of 15 to 18 classes as four corners, on Google Earth, GF-2 and JL-1 images of any size.
+
+Layout: {train,val}/images/<name>.png with {train,val}/labelTxt/<name>.txt; a folder with images/ and labelTxt/ of its
+own is the split "all". A label file has up to two header lines (`imagesource:...`, `gsd:...`) and then one object a
+line: `x1 y1 x2 y2 x3 y3 x4 y4 category difficult`, corners in pixels, from the object's head clockwise.
+Quirks: `gsd` is sometimes wrong by orders of magnitude or `null`, and is not used. Corners may lie outside the image
+and are kept. v1.0 leaves out small vehicles that v1.5 has: they are never counted or called absent. Objects flagged as
+difficult are objects like the others here.
+Licence: academic use only (imagery Google Earth).
+Citation: Xia et al., DOTA: a large-scale dataset for object detection in aerial images, CVPR 2018.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from data_engine import objects
+from data_engine.objects import Scene
+from data_engine.sources.source import Source, describe_image, require_path, require_split
+from vlm.errors import DataError
+from vlm.geometry.shapes import Polygon
+from vlm.records import Region, Sample
+
+NAME: Final = "dota"
+SPLITS: Final = ("train", "val", "all")
+LICENCE: Final = "academic use only"
+LAYOUT: Final = (
+    "images/<name>.png with labelTxt/<name>.txt, in the folder itself or in train/ and val/; they come from "
+    "https://captain-whu.github.io/DOTA/dataset.html"
+)
+CATEGORIES: Final = (
+    "plane", "ship", "storage-tank", "baseball-diamond", "tennis-court", "basketball-court", "ground-track-field",
+    "harbor", "bridge", "large-vehicle", "small-vehicle", "helicopter", "roundabout", "soccer-ball-field",
+    "swimming-pool", "container-crane", "airport", "helipad",
+)  # fmt: skip
+CLASSES: Final = tuple(category.replace("-", " ") for category in CATEGORIES[:15])
+DOUBTFUL: Final = ("small vehicle",)
+
+
+def load(root: Path, *, split: str, seed: int = 0) -> Iterator[Sample]:
+    """Yield grounding, detection, counting, presence and region samples of each image of the split."""
+    for scene in load_scenes(root, split=split):
+        yield from objects.all_samples(scene, seed=seed)
+
+
+def load_scenes(root: Path, *, split: str) -> Iterator[Scene]:
+    """Yield each image of the split with its objects as four-point polygons, in the order of the label file."""
+    require_split(NAME, split, SPLITS)
+    folder = Path(root) if split == "all" else Path(root) / split
+    labels = require_path(folder / "labelTxt", name=NAME, layout=LAYOUT)
+    for path in sorted(labels.glob("*.txt")):
+        image = describe_image(folder / "images" / f"{path.stem}.png", name=NAME, layout=LAYOUT)
+        regions = tuple(parse_labels(path.read_text(encoding="utf-8"), where=str(path)))
+        extra = tuple(dict.fromkeys(region.phrase for region in regions if region.phrase not in CLASSES))
+        key = f"{NAME}/{split}/{path.stem}"
+        yield Scene(key, image, regions, regions, CLASSES + extra, NAME, split, LICENCE, DOUBTFUL)
+
+
+def parse_labels(text: str, *, where: str = "label text") -> Iterator[Region]:
+    """Read a label file's text; a line that is no header and no object raises DataError with its number."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        words = line.split()
+        if not words or words[0].startswith(("imagesource:", "gsd:")):
+            continue
+        if len(words) not in (9, 10) or words[8] not in CATEGORIES:
+            raise DataError(f"{where} line {number} is {line!r}: expected eight numbers, a DOTA category and difficult")
+        yield Region(_parse_corners(words[:8], f"{where} line {number}"), words[8].replace("-", " "))
+
+
+def _parse_corners(words: list[str], where: str) -> Polygon:
+    try:
+        values = [float(word) for word in words]
+    except ValueError as error:
+        raise DataError(f"{where}: corner coordinates {words} are not numbers") from error
+    if not all(math.isfinite(value) for value in values):
+        raise DataError(f"{where}: corner coordinates {words} are not finite")
+    return Polygon(tuple(zip(values[0::2], values[1::2], strict=True)))
+
+
+SOURCE: Final = Source(
+    name=NAME, load=load, splits=SPLITS, layout=LAYOUT, licence=LICENCE, citation="Xia et al., CVPR 2018"
+)

@@ -1,0 +1,48 @@
+"""HRSID sample scenes: ships as instance masks in Sentinel-1 and TerraSAR-X images, 800 x 800, class 1-3 m.
+
+Layout (the repository's sample folder): <name>.png, <name>_instance_color_RGB.png (ship = (128, 0, 0)) and
+<name>_instance_id_RGB.png (one colour per ship), all in one folder; names are P<scene>_<y0>_<y1>_<x0>_<x1>. The full
+archive has COCO files instead (JPEGImages/, annotations/*.json), which this source does not read.
+Licence: GPL-3.0 (repository). Citation: Wei et al., HRSID: a high-resolution SAR images dataset for ship detection and
+instance segmentation, IEEE Access 2020.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from data_engine.objects import Scene
+from data_engine.sources import colour_instances
+from data_engine.sources.source import Source, require_path, require_split
+from vlm.records import Sample
+
+NAME: Final = "hrsid"
+SPLITS: Final = ("all",)
+LICENCE: Final = "GPL-3.0"
+LAYOUT: Final = (
+    "<name>.png, <name>_instance_color_RGB.png and <name>_instance_id_RGB.png in one folder; they come from data/ of "
+    "https://github.com/chaozhong2010/HRSID"
+)
+COLOURS: Final = {"ship": (128, 0, 0)}
+
+
+def load(root: Path, *, split: str, seed: int = 0) -> Iterator[Sample]:
+    """Yield object and mask samples of each image."""
+    for scene in load_scenes(root, split=split):
+        yield from colour_instances.scene_samples(scene, seed=seed)
+
+
+def load_scenes(root: Path, *, split: str) -> Iterator[Scene]:
+    """Yield each image with its ships as masks."""
+    require_split(NAME, split, SPLITS)
+    folder = require_path(Path(root), name=NAME, layout=LAYOUT)
+    return colour_instances.load_scenes(
+        folder, colours=COLOURS, name=NAME, split=split, layout=LAYOUT, licence=LICENCE, sensor="SAR"
+    )
+
+
+SOURCE: Final = Source(
+    name=NAME, load=load, splits=SPLITS, layout=LAYOUT, licence=LICENCE, citation="Wei et al., IEEE Access 2020"
+)

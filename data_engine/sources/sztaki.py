@@ -1,0 +1,61 @@
+"""SZTAKI AirChange benchmark: aerial pairs 952 x 640 at 1.5 m, 5 to 23 years apart, with binary change masks.
+
+Layout: {Szada,Tiszadob,Archieve}/<number>/{im1,im2,gt}.bmp (PNG is read too); gt is 0 / 255. There is no official
+split; the field tests on the top-left corner of Szada/1 and Tiszadob/3.
+Quirks: dates are in no particular order of season, and the changes are of any kind (buildings, fields, earthwork).
+Licence: free for scientific use, acknowledge the authors.
+Citation: Benedek and Sziranyi, Change detection in optical aerial images by a multilayer conditional mixed Markov
+model, TGRS 2009.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from data_engine.changes import ChangeScene, change_samples, crop_scenes
+from data_engine.labels import load_mask
+from data_engine.sources.source import Source, describe_image, require_path, require_split
+from vlm.errors import DataError
+from vlm.records import Sample
+
+NAME: Final = "sztaki"
+SPLITS: Final = ("all",)
+LICENCE: Final = "free for scientific use"
+LAYOUT: Final = (
+    "<area>/<number>/im1, im2 and gt as .bmp or .png (areas Szada, Tiszadob, Archieve); they come from "
+    "http://mplab.sztaki.hu/remotesensing/airchange_benchmark.html"
+)
+GSD_M: Final = 1.5
+CROP_PX: Final = 256
+SENTENCE: Final = "the land cover has changed"
+
+
+def load(root: Path, *, split: str, seed: int = 0) -> Iterator[Sample]:
+    """Yield change samples of each pair, of its swapped dates, of each date twice, and of its crops."""
+    for scene in load_scenes(root, split=split):
+        yield from change_samples(scene, seed=seed)
+        for crop in crop_scenes(scene, size_px=CROP_PX):
+            yield from change_samples(crop, seed=seed, same_twice=False)
+
+
+def load_scenes(root: Path, *, split: str) -> Iterator[ChangeScene]:
+    """Yield each pair with its change mask."""
+    require_split(NAME, split, SPLITS)
+    require_path(Path(root), name=NAME, layout=LAYOUT)
+    found = sorted([*Path(root).glob("*/*/gt.bmp"), *Path(root).glob("*/*/gt.png")])
+    if not found:
+        raise DataError(f"{NAME}: {root} holds no <area>/<number>/gt.bmp; expected {LAYOUT}")
+    for label in found:
+        before, after = (
+            describe_image(label.with_name(f"{stem}{label.suffix}"), name=NAME, layout=LAYOUT, gsd_m=GSD_M)
+            for stem in ("im1", "im2")
+        )
+        key = f"{NAME}/{split}/{label.parent.parent.name}-{label.parent.name}"
+        yield ChangeScene(key, before, after, load_mask(label), SENTENCE, SENTENCE, NAME, split, LICENCE)
+
+
+SOURCE: Final = Source(
+    name=NAME, load=load, splits=SPLITS, layout=LAYOUT, licence=LICENCE, citation="Benedek and Sziranyi, TGRS 2009"
+)
