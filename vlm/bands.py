@@ -1,7 +1,8 @@
 """Which bands a raster has, and which pictures are worth showing of them.
 
-A multispectral or SAR image becomes one or several RGB renderings, each with a sentence that says what it shows: the
-training-free recipe of "Zero-shot multispectral" prompting. Everything here works on band roles and counts; no file is read.
+A multispectral or radar image becomes one or several RGB renderings, each with a sentence that says what it shows: the
+training-free recipe that lets any RGB model look at other bands. Everything here works on names and counts; no file is
+read.
 """
 
 from __future__ import annotations
@@ -9,29 +10,33 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from vlm.errors import RasterError
+from vlm.sensors import (
+    ALIASES,
+    AUTOMATIC_ORDER,
+    LETTERS,
+    PRESETS,
+    ROLE_WORDS,
+    SENSOR_BY_COUNT,
+    SENSORS,
+    WORDS,
+    Colours,
+    Kind,
+    Preset,
+)  # fmt: skip
 from vlm.stretch import Limits
 
-Kind = Literal["composite", "difference", "palette", "radar"]
-Colours = tuple[tuple[int, int, int], ...]
-
-ROLE_WORDS = {
-    "coastal": "coastal aerosol", "blue": "blue", "green": "green", "yellow": "yellow", "red": "red", "rededge": "red edge",
-    "nir": "near infrared", "nir_narrow": "narrow near infrared", "vapour": "water vapour", "cirrus": "cirrus",
-    "swir1": "shortwave infrared 1.6 um", "swir2": "shortwave infrared 2.2 um", "pan": "panchromatic",
-    "thermal": "thermal infrared", "vv": "VV backscatter", "vh": "VH backscatter", "hh": "HH backscatter",
-    "hv": "HV backscatter", "gray": "grey", "alpha": "alpha",
-}  # fmt: skip
+NAIP_GSD_MAX_M = 12.0
+_CODE = re.compile(r"(?<![A-Za-z0-9])B(0?)(\d{1,2}A?)(?![A-Za-z0-9])")
 
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
     """Say how bands become one RGB picture.
 
-    `bands` are 1-based; `limits` holds one stretch per band (for a difference: one for the index); `colours` is a ramp
-    for differences; `decibel` asks for 20 log10 of the amplitude before the stretch.
+    `bands` are 1-based; `limits` holds one stretch per channel (for a difference: one for the index); `colours` is the
+    ramp of a difference; `decibel` asks for 20 log10 of the amplitude before the stretch.
     """
 
     name: str
@@ -44,93 +49,8 @@ class Rendering:
 
 
 @dataclass(frozen=True, slots=True)
-class Sensor:
-    """Name the band roles of a product in file order and the band codes its files use."""
-
-    name: str
-    roles: tuple[str, ...]
-    codes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Preset:
-    """Name a rendering by the roles it needs; several alternatives are tried in order."""
-
-    name: str
-    title: str
-    alternatives: tuple[tuple[str, ...], ...]
-    kind: Kind = "composite"
-    colours: Colours = ()
-    meaning: str = ""
-
-
-_S2_ROLES = (
-    "coastal", "blue", "green", "red", "rededge", "rededge2", "rededge3", "nir", "nir_narrow", "vapour", "cirrus", "swir1",
-    "swir2",
-)  # fmt: skip
-_S2_CODES = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B10", "B11", "B12")
-_L8_ROLES = (
-    "coastal", "blue", "green", "red", "nir", "swir1", "swir2", "pan", "cirrus", "thermal", "thermal2",
-)  # fmt: skip
-_L8_CODES = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B9", "B10", "B11")
-
-
-def _without(values: tuple[str, ...], *positions: int) -> tuple[str, ...]:
-    return tuple(value for index, value in enumerate(values) if index not in positions)
-
-
-SENSORS: dict[str, Sensor] = {
-    "sentinel2": Sensor("Sentinel-2", _S2_ROLES, _S2_CODES),
-    "sentinel2_l2a": Sensor("Sentinel-2 L2A", _without(_S2_ROLES, 10), _without(_S2_CODES, 10)),
-    "sentinel2_10": Sensor("Sentinel-2 without its 60 m bands", _without(_S2_ROLES, 0, 9, 10), _without(_S2_CODES, 0, 9, 10)),
-    "landsat": Sensor("Landsat 8/9", _L8_ROLES, _L8_CODES),
-    "landsat_sr": Sensor("Landsat 8/9 surface reflectance", _L8_ROLES[:7], _L8_CODES[:7]),
-    "landsat_tm": Sensor("Landsat 5/7", ("blue", "green", "red", "nir", "swir1", "swir2"), ()),
-    "planetscope": Sensor("PlanetScope", ("blue", "green", "red", "nir")),
-    "superdove": Sensor(
-        "PlanetScope SuperDove", ("coastal", "blue", "green1", "green", "yellow", "red", "rededge", "nir")
-    ),
-    "rapideye": Sensor("RapidEye", ("blue", "green", "red", "rededge", "nir")),
-    "naip": Sensor("NAIP", ("red", "green", "blue", "nir")),
-    "sentinel1": Sensor("Sentinel-1", ("vv", "vh")),
-    "rgb": Sensor("RGB", ("red", "green", "blue")),
-    "gray": Sensor("single band", ("gray",)),
-}  # fmt: skip
-
-_VEGETATION: Colours = ((110, 60, 20), (245, 235, 200), (0, 100, 20))
-_WATER: Colours = ((110, 60, 20), (245, 245, 235), (10, 50, 160))
-PRESETS: dict[str, Preset] = {
-    "true": Preset("true", "True colour", (("red", "green", "blue"),)),
-    "false": Preset("false", "False colour", (("nir", "red", "green"),), meaning="vegetation is red"),
-    "ndvi": Preset("ndvi", "Vegetation index NDVI", (("nir", "red"),), "difference", _VEGETATION,
-                   "green is vegetation, pale is bare or built, brown is water"),
-    "ndwi": Preset("ndwi", "Water index NDWI", (("green", "nir"),), "difference", _WATER,
-                   "blue is water, brown is vegetation or dry land"),
-    "swir": Preset("swir", "Shortwave infrared", (("swir2", "nir", "red"), ("swir1", "nir", "red")),
-                   meaning="green is vegetation, pink is bare or built, black is water"),
-    "sar": Preset("sar", "Radar composite", (("vv", "vh"), ("hh", "hv"), ("vv",), ("hh",), ("vh",), ("hv",)), "radar"),
-    "gray": Preset("gray", "Grey", (("gray",), ("pan",))),
-}  # fmt: skip
-AUTOMATIC_ORDER = ("true", "false", "ndvi", "ndwi", "swir", "sar", "gray")
-_ALIASES = {
-    "true_color": "true", "true_colour": "true", "truecolor": "true", "rgb": "true", "false_color": "false",
-    "false_colour": "false", "cir": "false", "grey": "gray", "vv_vh": "sar",
-}  # fmt: skip
-_COUNTS = {
-    1: "gray", 2: "sentinel1", 3: "rgb", 5: "rapideye", 6: "landsat_tm", 7: "landsat_sr", 8: "superdove", 10: "sentinel2_10",
-    11: "landsat", 12: "sentinel2_l2a", 13: "sentinel2",
-}  # fmt: skip
-_WORDS = {
-    "coastal": "coastal", "aerosol": "coastal", "blue": "blue", "green": "green", "yellow": "yellow", "red": "red",
-    "nir": "nir", "nir08": "nir", "nir1": "nir", "swir": "swir1", "swir1": "swir1", "swir16": "swir1", "swir2": "swir2",
-    "swir22": "swir2", "pan": "pan", "panchromatic": "pan", "thermal": "thermal", "tir": "thermal", "vv": "vv", "vh": "vh",
-    "hh": "hh", "hv": "hv", "rededge": "rededge", "gray": "gray", "grey": "gray", "cirrus": "cirrus", "alpha": "alpha",
-}  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
 class BandTable:
-    """Say which role each band plays (1-based position = index + 1), where that is known from, and under which names."""
+    """Say which role each band plays ("" unknown; position + 1 is its number), its label, and whose order it is."""
 
     roles: tuple[str, ...]
     labels: tuple[str, ...]
@@ -141,70 +61,107 @@ class BandTable:
         """Find the 1-based band of a role; None where there is none."""
         return self.roles.index(role) + 1 if role in self.roles else None
 
+    def unnamed(self) -> BandTable:
+        """Forget the roles, where an assumption turned out wrong."""
+        return BandTable(("",) * len(self.roles), self.labels, "unknown", assumed=False)
 
-def band_table(descriptions: Sequence[str | None], colours: Sequence[str], dtype: str) -> BandTable:
+    def data_bands(self) -> tuple[int, ...]:
+        """List the 1-based bands that are not alpha."""
+        return tuple(index + 1 for index, role in enumerate(self.roles) if role != "alpha")
+
+
+def band_table(
+    descriptions: Sequence[str | None], colours: Sequence[str], dtype: str, gsd_m: float | None = None
+) -> BandTable:
     """Work out the roles of the bands from descriptions, else colour interpretation, else their number.
 
-    `colours` are GDAL's colour interpretations in lower case ("red", "alpha", "undefined"); `dtype` settles four unnamed
-    bands: red, green, blue, near infrared in uint8 (NAIP), blue, green, red, near infrared otherwise (PlanetScope).
+    `colours` are GDAL's colour interpretations ("red", "alpha", "undefined"). Four unnamed bands are taken for NAIP's
+    red, green, blue, near infrared in uint8 (and no coarser than 12 m), else for PlanetScope's blue, green, red, near
+    infrared.
     """
     labels = tuple(text or f"band {index + 1}" for index, text in enumerate(descriptions))
-    for named, source in ((_roles_by_code(descriptions), "code"), (_roles_by_word(descriptions), "word")):
-        if named is not None:
-            return BandTable(named[1], labels, named[0], assumed=False)
-    by_colour = tuple(colour if colour in ROLE_WORDS else "" for colour in colours)
-    if {"red", "green", "blue"} <= set(by_colour):
-        return BandTable(by_colour, labels, "rgb", assumed=False)
+    named = _roles_by_code(descriptions) or _roles_by_word(descriptions)
+    if named is not None:
+        return BandTable(named[1], labels, named[0], assumed=False)
+    if {"red", "green", "blue"} <= set(colours):
+        return _by_colour(colours, labels, gsd_m)
+    return _by_count(colours, labels, dtype, gsd_m)
+
+
+def _by_colour(colours: Sequence[str], labels: tuple[str, ...], gsd_m: float | None) -> BandTable:
+    roles = [colour if colour in ROLE_WORDS else "" for colour in colours]
+    assumed = roles[3:] == [""] and _fine(gsd_m)
+    if assumed:
+        roles[3] = "nir"
+    return BandTable(tuple(roles), labels, "naip" if assumed else "rgb", assumed)
+
+
+def _by_count(colours: Sequence[str], labels: tuple[str, ...], dtype: str, gsd_m: float | None) -> BandTable:
     data = [index for index, colour in enumerate(colours) if colour != "alpha"]
-    key = ("naip" if dtype == "uint8" else "planetscope") if len(data) == 4 else _COUNTS.get(len(data), "")
-    roles = [""] * len(colours)
-    for index, role in zip(data, SENSORS[key].roles if key else ("red", "green", "blue"), strict=False):
+    key = SENSOR_BY_COUNT.get(len(data), "")
+    if len(data) == 4:
+        key = "planetscope" if dtype != "uint8" else ("naip" if _fine(gsd_m) else "")
+    roles = ["alpha" if colour == "alpha" else "" for colour in colours]
+    sensor_roles = SENSORS[key].roles if key else ()
+    if len(data) == 1 and dtype.startswith("complex"):
+        sensor_roles = ("amplitude",)
+    for index, role in zip(data, sensor_roles, strict=False):
         roles[index] = role
-    for index, colour in enumerate(colours):
-        roles[index] = "alpha" if colour == "alpha" else roles[index]
-    return BandTable(tuple(roles), labels, key or "unknown", assumed=key not in ("gray", "rgb"))
+    return BandTable(tuple(roles), labels, key or "unknown", assumed=key not in ("", "gray", "rgb"))
+
+
+def _fine(gsd_m: float | None) -> bool:
+    return gsd_m is None or gsd_m <= NAIP_GSD_MAX_M
 
 
 def _roles_by_word(descriptions: Sequence[str | None]) -> tuple[str, tuple[str, ...]] | None:
-    roles = []
-    for text in descriptions:
-        words = re.split(
-            r"[^a-z0-9]+", (text or "").lower().replace("red edge", "rededge").replace("near infrared", "nir")
-        )
-        roles.append(next((_WORDS[word] for word in words if word in _WORDS), ""))
+    roles = [_role_of_words((text or "").lower()) for text in descriptions]
     if not any(roles):
         return None
-    return ("sentinel1" if {"vv", "vh"} & set(roles) else "named"), tuple(_first_only(roles))
+    return ("sentinel1" if {"vv", "vh"} & set(roles) else "named"), _first_only(roles)
+
+
+def _role_of_words(text: str) -> str:
+    if text in LETTERS:
+        return LETTERS[text]
+    joined = re.sub(r"red[ _-]edge", "rededge", re.sub(r"near[ _-]infrared", "nir", text))
+    return next((WORDS[word] for word in re.split(r"[^a-z0-9]+", joined) if word in WORDS), "")
 
 
 def _roles_by_code(descriptions: Sequence[str | None]) -> tuple[str, tuple[str, ...]] | None:
-    found = [
-        re.search(r"(?:^|[^A-Za-z0-9])B0?(\d{1,2}A?)(?![A-Za-z0-9])", (text or "").upper()) for text in descriptions
-    ]
-    codes = [f"B{match.group(1)}" if match else "" for match in found]
-    known = {code for code in codes if code}
-    if not known or sum(bool(code) for code in codes) * 2 < len(codes):
+    found = [_CODE.search(re.sub(r"^S[RT]_", "", text or "")) for text in descriptions]
+    codes = ["B" + match.group(2) if match else "" for match in found]
+    if sum(bool(code) for code in codes) * 2 <= len(codes):
         return None
-    padded = any(re.search(r"B0\d", (text or "").upper()) for text in descriptions)
-    prefixed = any(re.search(r"S[RT]_B", (text or "").upper()) for text in descriptions)
-    landsat = prefixed or not (padded or known & {"B8A", "B12", "B8"} or known <= {"B2", "B3", "B4"})
-    key = "landsat" if landsat else "sentinel2"
+    padded = any(match is not None and match.group(1) for match in found)
+    key = _sensor_of_codes({code for code in codes if code}, " ".join(text or "" for text in descriptions), padded)
     roles = dict(zip(SENSORS[key].codes, SENSORS[key].roles, strict=True))
-    return key, tuple(_first_only([roles.get(code, "") for code in codes]))
+    return key, _first_only([roles.get(code, "") for code in codes])
 
 
-def _first_only(roles: Sequence[str]) -> list[str]:
-    return [role if role not in roles[:index] else "" for index, role in enumerate(roles)]
+def _sensor_of_codes(codes: set[str], text: str, padded: bool) -> str:
+    """Tell Sentinel-2 from Landsat: both say B2; only Sentinel-2 pads, has B8A and B12, or ships B8 with colour."""
+    if re.search(r"\bL[ET]0\d", text):
+        return "landsat_tm"
+    if re.search(r"\bLC0\d|LANDSAT|S[RT]_B", text.upper()):
+        return "landsat"
+    if padded or codes & {"B8A", "B12", "B8"} or codes <= {"B2", "B3", "B4"}:
+        return "sentinel2"
+    return "landsat"
+
+
+def _first_only(roles: Sequence[str]) -> tuple[str, ...]:
+    return tuple(role if role not in roles[:index] else "" for index, role in enumerate(roles))
 
 
 def plan_renderings(
-    spec: str | None, table: BandTable, *, limit: int = 1, where: str = "the image"
+    spec: str | None, table: BandTable, *, limit: int = 3, where: str = "the image"
 ) -> tuple[Rendering, ...]:
     """Choose pictures for a raster, without their stretch yet.
 
-    `spec` is None (automatic: up to `limit` presets that the bands allow, true colour first), a preset ("ndvi"), several
-    ("true+ndvi"), a preset under another sensor's band order ("planetscope:false"), or 1 or 3 bands by number or name
-    ("4,3,2", "nir,red,green", "B8"). RasterError names what exists.
+    `spec` is None (automatic: up to `limit` presets that the bands allow, true colour first), a preset ("ndvi"),
+    several ("true+ndvi"), a preset in a named sensor's band order ("planetscope:false"), or 1 or 3 bands by number or
+    name ("4,3,2", "nir,red,green", "B8"). RasterError names what exists.
     """
     if spec is None:
         return _automatic(table, limit)
@@ -213,98 +170,105 @@ def plan_renderings(
 
 def _automatic(table: BandTable, limit: int) -> tuple[Rendering, ...]:
     found = [_preset(PRESETS[name], table) for name in AUTOMATIC_ORDER]
-    usable = [rendering for rendering in found if rendering is not None][: max(1, limit)]
+    usable = [rendering for rendering in found if rendering is not None]
+    if usable and (table.band("red") or table.sensor in ("sentinel1", "gray")):
+        return tuple(usable[: max(1, limit)])
     if usable:
-        return tuple(usable)
-    data = [index + 1 for index, role in enumerate(table.roles) if role != "alpha"]
-    return (_composite(tuple(data[:3]) if len(data) >= 3 else (data[0],), table),)
+        return (usable[0],)
+    data = table.data_bands()
+    return (_composite(data[:3] if len(data) >= 3 else data[:1], table),)
 
 
 def _one(part: str, table: BandTable, where: str) -> Rendering:
-    text = part.lower()
-    if ":" in text:
-        sensor, _, text = text.partition(":")
+    sensor, colon, text = part.lower().rpartition(":")
+    if colon:
         table = _as_sensor(sensor, table, where)
-    name = _ALIASES.get(text, text)
-    if name in PRESETS:
-        rendering = _preset(PRESETS[name], table)
+    preset = PRESETS.get(ALIASES.get(text, text))
+    if preset is not None:
+        rendering = _preset(preset, table)
         if rendering is None:
             raise RasterError(
-                f"rendering {part!r} of {where} needs the bands {_needs(PRESETS[name])}, and it has {_listing(table)}; "
-                'name bands by number, such as "3,2,1", or the sensor, such as "sentinel2:ndvi"'
+                f"rendering {part!r} of {where} needs {_needs(preset)}, and the image has {_listing(table)}; "
+                f'give three bands by number, such as "3,2,1", or name the sensor, such as "naip:{preset.name}"'
             )
         return rendering
-    bands = tuple(_band(piece.strip(), table, where, part) for piece in text.split(","))
+    bands = tuple(_band(piece.strip(), table, where) for piece in text.split(","))
     if len(bands) not in (1, 3):
-        raise RasterError(f'rendering {part!r} of {where} names {len(bands)} bands: expected 1 or 3, such as "4,3,2"')
+        raise RasterError(f'rendering {part!r} of {where} names {len(bands)} bands: expected 1 or 3, such as "3,2,1"')
     return _composite(bands, table)
 
 
 def _as_sensor(key: str, table: BandTable, where: str) -> BandTable:
-    if key not in SENSORS:
-        raise RasterError(f"sensor {key!r} is unknown, asked of {where}: known are {', '.join(SENSORS)}")
-    sensor = SENSORS[key]
-    count = sum(role != "alpha" for role in table.roles)
-    if count < len(sensor.roles) and not sensor.codes:
+    sensor = SENSORS.get(key)
+    if sensor is None:
+        raise RasterError(f"sensor {key!r}, asked of {where}, is unknown: known are {', '.join(SENSORS)}")
+    data = table.data_bands()
+    if len(data) != len(sensor.roles):
         raise RasterError(
-            f"{where} has {count} bands: {sensor.name} has {len(sensor.roles)} ({', '.join(sensor.roles)})"
+            f"{where} has {len(data)} bands and cannot be read as {sensor.name}, which has {len(sensor.roles)} "
+            f"({', '.join(sensor.roles)}); give bands by number instead"
         )
-    roles = [*sensor.roles, *[""] * len(table.roles)][: len(table.roles)]
+    roles = list(table.roles)
+    for band, role in zip(data, sensor.roles, strict=True):
+        roles[band - 1] = role
     return BandTable(tuple(roles), table.labels, key, assumed=False)
 
 
-def _band(piece: str, table: BandTable, where: str, part: str) -> int:
-    if piece.isdigit() and 1 <= int(piece) <= len(table.roles):
-        return int(piece)
+def _band(piece: str, table: BandTable, where: str) -> int:
     labels = [label.lower() for label in table.labels]
+    if piece.isdecimal() and 1 <= int(piece) <= len(table.roles):
+        return int(piece)
     if piece in labels:
         return labels.index(piece) + 1
-    by_role = table.band(_WORDS.get(piece, piece))
-    if piece and by_role is not None:
+    by_role = table.band(WORDS.get(piece, piece)) if piece else None
+    if by_role is not None:
         return by_role
     raise RasterError(
-        f"band {piece!r} in rendering {part!r} does not exist in {where}: it has {_listing(table)}; "
-        f"give numbers from 1 to {len(table.roles)}, or one of the renderings {', '.join(PRESETS)}"
+        f"band or rendering {piece!r} does not exist in {where}, which has {_listing(table)}; give bands by number "
+        f"from 1 to {len(table.roles)} or by name, or one of {', '.join(PRESETS)}"
     )
 
 
 def _listing(table: BandTable) -> str:
-    names = [f"{index + 1}" + (f" ({role})" if role else "") for index, role in enumerate(table.roles)]
-    return f"{len(names)} band{'s' if len(names) != 1 else ''}: {', '.join(names)}"
+    names = []
+    for index, (label, role) in enumerate(zip(table.labels, table.roles, strict=True)):
+        said = [word for word in (label if label != f"band {index + 1}" else "", ROLE_WORDS.get(role, "")) if word]
+        names.append(f"{index + 1} ({', '.join(said)})" if said else str(index + 1))
+    return f"{len(names)} band{'' if len(names) == 1 else 's'}: {', '.join(names)}"
 
 
 def _needs(preset: Preset) -> str:
-    return " or ".join(", ".join(ROLE_WORDS[role] for role in roles) for roles in preset.alternatives)
+    return "the bands " + " or ".join(" + ".join(ROLE_WORDS[role] for role in roles) for roles in preset.alternatives)
 
 
 def _preset(preset: Preset, table: BandTable) -> Rendering | None:
     for roles in preset.alternatives:
-        bands = [table.band(role) for role in roles]
-        if all(band is not None for band in bands):
-            return _filled(preset, roles, tuple(band for band in bands if band is not None), table)
+        bands = tuple(band for band in map(table.band, roles) if band is not None)
+        if len(bands) == len(roles):
+            sentence = _sentence(preset, roles, bands, table)
+            return Rendering(
+                preset.name, bands, sentence, preset.kind, colours=preset.colours, decibel=preset.kind == "radar"
+            )
     return None
 
 
-def _filled(preset: Preset, roles: tuple[str, ...], bands: tuple[int, ...], table: BandTable) -> Rendering:
-    words = ", ".join(f"{ROLE_WORDS[role]}" for role in roles)
-    numbers = ", ".join(map(str, bands))
-    sentence = f"{preset.title}: {words} (band{'s' if len(bands) > 1 else ''} {numbers})"
+def _sentence(preset: Preset, roles: tuple[str, ...], bands: tuple[int, ...], table: BandTable) -> str:
+    words = ", ".join(ROLE_WORDS[role] for role in roles if role != "gray")
+    where = f"band{'' if len(bands) == 1 else 's'} {', '.join(map(str, bands))}"
+    parts = [f"{preset.title}: {words} ({where})" if words else f"{preset.title} ({where})"]
     if preset.kind == "radar" and len(bands) == 2:
-        sentence += f" as red and green, their ratio as blue, in decibels"
+        parts[0] += " as red and green, their ratio as blue"
     if preset.meaning:
-        sentence += f"; {preset.meaning}"
+        parts.append(preset.meaning)
     if table.assumed:
-        known = SENSORS.get(table.sensor)
-        sentence += f"; the file does not name its bands, the order of {known.name if known else 'RGB'} is assumed"
-    return Rendering(
-        preset.name, bands, sentence + ".", preset.kind, colours=preset.colours, decibel=preset.kind == "radar"
-    )
+        parts.append(f"the file does not name its bands, the order of {SENSORS[table.sensor].name} is assumed")
+    return "; ".join(parts) + "."
 
 
 def _composite(bands: tuple[int, ...], table: BandTable) -> Rendering:
-    words = [ROLE_WORDS.get(table.roles[band - 1], table.labels[band - 1]) for band in bands]
-    if len(bands) == 1:
-        sentence = f"Band {bands[0]} in grey: {words[0]}."
-    else:
-        sentence = f"Bands {', '.join(map(str, bands))} as red, green and blue: {', '.join(words)}."
-    return Rendering(",".join(map(str, bands)), bands, sentence)
+    names = [ROLE_WORDS.get(table.roles[band - 1], table.labels[band - 1]) for band in bands]
+    known = [name for band, name in zip(bands, names, strict=True) if name != f"band {band}"]
+    numbers = ", ".join(map(str, bands))
+    text = f"Bands {numbers} as red, green and blue" if len(bands) == 3 else f"Band {numbers} in grey"
+    said = f"{text}: {', '.join(names)}." if known else f"{text}; the file does not say what they show."
+    return Rendering(numbers.replace(" ", ""), bands, said)

@@ -1,7 +1,7 @@
 """Where a pixel lies on the earth: the pixel frame of an image, its CRS coordinates and WGS84.
 
-Pixels are continuous, origin at the top-left corner of the top-left pixel (geometry.shapes). Map coordinates are x, y in
-the CRS (longitude first in geographic ones). A grid knows nothing about files: it is a small picklable record.
+Pixels are continuous, origin at the top-left corner of the top-left pixel (geometry.shapes). Map coordinates are x, y
+in the CRS (longitude first in geographic ones). A grid knows nothing about files: it is a small picklable record.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _MAX_ORDER = 3
 class Grid:
     """Place an image of width x height pixels on the earth by an affine, by ground control points, or not at all.
 
-    `transform` is (a, b, c, d, e, f): X = a x + b y + c, Y = d x + e y + f. `gcps` are (x_px, y_px, X, Y) and count only
-    where there is no transform. `crs` is "EPSG:32616" or WKT.
+    `transform` is (a, b, c, d, e, f): X = a x + b y + c, Y = d x + e y + f. `gcps` are (x_px, y_px, X, Y) and count
+    only where there is no transform. `crs` is "EPSG:32616" or WKT.
     """
 
     width: int
@@ -96,18 +96,22 @@ class Grid:
     def to_wgs84(self, x: Any, y: Any) -> tuple[Any, Any]:
         """Turn pixels into longitude and latitude in degrees (WGS84)."""
         self._require_place()
-        return _reproject(self.crs, WGS84, *self.to_map(x, y))
+        lon, lat = _reproject(self.crs, WGS84, *self.to_map(x, y))
+        return _turned(lon, 0.0), lat
 
     def from_wgs84(self, lon: Any, lat: Any) -> tuple[Any, Any]:
         """Turn longitude and latitude in degrees (WGS84) into pixels; inverse of to_wgs84."""
         self._require_place()
-        return self.to_pixel(*_reproject(WGS84, self.crs, lon, lat))
+        map_x, map_y = _reproject(WGS84, self.crs, lon, lat)
+        if _crs(self.crs).is_geographic:
+            map_x = _turned(map_x, self.to_map(self.width / 2, self.height / 2)[0])
+        return self.to_pixel(map_x, map_y)
 
     def _require_place(self) -> None:
         if not self.georeferenced:
             raise RasterError(
-                f"the image of {self.width} x {self.height} pixels has no georeference: expected a CRS with a transform or "
-                "at least 3 ground control points; give pixels instead, or add the georeference with gdal_translate -a_srs"
+                f"the image of {self.width} x {self.height} pixels has no georeference: expected a CRS and a transform, "
+                "or 3 ground control points; give pixels instead, or add a georeference with gdal_translate"
             )
 
     def _fit(self) -> PolynomialFit:
@@ -166,9 +170,9 @@ class PolynomialFit:
 
 @lru_cache(maxsize=32)
 def fit_gcps(gcps: tuple[GroundPoint, ...]) -> PolynomialFit:
-    """Fit control points by least squares; the order with the smallest leave-one-out error wins (closed form, hat matrix).
+    """Fit control points by least squares; the order with the smallest leave-one-out error wins.
 
-    RasterError where the points lie on a line or coincide.
+    That error is in closed form (hat matrix). RasterError where the points lie on a line or coincide.
     """
     points = np.array(gcps, float)
     pixel_scale, map_scale = _scale_of(points[:, :2]), _scale_of(points[:, 2:])
@@ -183,7 +187,7 @@ def fit_gcps(gcps: tuple[GroundPoint, ...]) -> PolynomialFit:
         inverse = np.linalg.pinv(basis)
         coefficients = inverse @ target
         leverage = np.clip(np.einsum("ij,ji->i", basis, inverse), 0, 1 - 1e-9)
-        left_out = float(np.mean((((basis @ coefficients - target).T / (1 - leverage)) ** 2)))
+        left_out = float(np.mean(((basis @ coefficients - target).T / (1 - leverage)) ** 2))
         if best is None or left_out < best[0]:
             best = left_out, order, coefficients
     if best is None:
@@ -219,6 +223,13 @@ def _reproject(source: str | None, target: str | None, x: Any, y: Any) -> tuple[
     x, y = np.asarray(x, float), np.asarray(y, float)
     out_x, out_y = transform(_crs(source), _crs(target), np.atleast_1d(x).ravel(), np.atleast_1d(y).ravel())
     return _like(x, np.array(out_x).reshape(x.shape)), _like(y, np.array(out_y).reshape(y.shape))
+
+
+def _turned(lon: Any, centre: float) -> Any:
+    """Turn longitudes by full circles until they lie within 180 degrees of a centre; exactly 180 stays."""
+    turns = np.ceil((np.abs(np.asarray(lon) - centre) - 180) / 360).clip(min=0)
+    turned = lon - np.sign(lon - centre) * turns * 360
+    return float(turned) if np.ndim(lon) == 0 else turned
 
 
 def _like(given: np.ndarray, result: Any) -> Any:

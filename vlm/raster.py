@@ -1,47 +1,49 @@
 """Any raster, opened lazily: windows and overviews only, so that memory does not grow with the image.
 
-    Raster.open("scene.tif") -> size, bands, CRS, grid
-    raster.renderings("ndvi") -> how bands become RGB, with a sentence that says what is seen
-    raster.read(window, (448, 448), rendering) -> rgb and validity, decimated through overviews
+    Raster.open("scene.tif")              size, bands, CRS, grid
+    raster.renderings("ndvi")             how bands become RGB, with a sentence that says what is seen
+    raster.read(window, (448, 448), ...)  rgb and validity, decimated through overviews
 
-A raster belongs to the thread that opened it. The raster knows nothing about tiles or models.
+A raster belongs to the thread that opened it, and knows nothing about tiles or models. Opening is dataset.py's
+business, the choice of bands bands.py's, two dates pair.py's.
 """
 
 from __future__ import annotations
 
-import logging
-import os
-import re
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from vlm.bands import BandTable, Rendering, band_table, plan_renderings
+from vlm.dataset import grid_of, open_dataset, reading
 from vlm.errors import RasterError
 from vlm.geometry.shapes import Window
 from vlm.grid import Grid
 from vlm.stretch import AS_STORED, Limits, decibels, normalised_difference, percentile_limits, ramp, to_bytes
+from vlm.window import clip_window, window_from_bbox, window_from_text
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
 
-__all__ = ["Grid", "Pixels", "Raster", "Rendering", "check_valid"]
+__all__ = [
+    "Grid", "Pixels", "Raster", "Rendering", "check_valid", "clip_window", "window_from_bbox", "window_from_text",
+]  # fmt: skip
 
-CACHE_BYTES = 64 * 1024**2
 STATISTICS_PX = 512
+STATISTICS_BLOCKS = 8
+WHOLE_READ_PX = 64 * 1024**2
+LABEL_MAX = 15
 LOOKS = 4
-_REMOTE = re.compile(r"^(/vsi\w+/|[a-z][a-z0-9+.-]+://)", re.IGNORECASE)
 _INDEX_LIMITS: Limits = (-1.0, 1.0)
+SourceWindow = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pixels:
-    """Hold what was read: `rgb` uint8 (h, w, 3) and `valid` bool (h, w); padding, nodata and NaN are invalid."""
+    """Hold `rgb` uint8 (h, w, 3) and `valid` bool (h, w); padding, nodata, alpha 0 and NaN are invalid."""
 
     rgb: np.ndarray
     valid: np.ndarray
@@ -51,20 +53,21 @@ class Raster:
     """Read windows of one image at any size; open with Raster.open, close with close or `with`."""
 
     def __init__(self, dataset: DatasetReader, path: str, grid: Grid) -> None:
-        self._dataset = dataset
+        self.dataset = dataset
         self.path = path
         self.grid = grid
-        self.width, self.height, self.count = grid.width, grid.height, dataset.count
-        self.dtype = str(dataset.dtypes[0])
-        self.driver = dataset.driver
-        self.nodata = dataset.nodata
-        self.descriptions: tuple[str | None, ...] = tuple(dataset.descriptions)
-        self.overviews: list[int] = list(dataset.overviews(1))
-        self._limits: dict[tuple[int, bool], Limits] = {}
+        self.width, self.height, self.count = grid.width, grid.height, int(dataset.count)
+        with reading(path):
+            self.dtype = str(dataset.dtypes[0])
+            self.driver = str(dataset.driver)
+            self.nodata: float | None = dataset.nodata
+            self.descriptions: tuple[str | None, ...] = tuple(dataset.descriptions)
+            self.colours: tuple[str, ...] = tuple(colour.name for colour in dataset.colorinterp)
+            self.overviews: list[int] = list(dataset.overviews(1))
 
     @classmethod
     def open(cls, path: str | Path) -> Raster:
-        """Open an image file, a remote path or a folder of single-band files; RasterError says what is wrong with it."""
+        """Open an image file, a remote path or a folder of single-band files; RasterError says what is wrong."""
         dataset = open_dataset(str(path))
         return cls(dataset, str(path), grid_of(dataset))
 
@@ -83,37 +86,50 @@ class Raster:
         """Give the window that covers the whole image."""
         return Window(0, 0, self.width, self.height)
 
-    @property
+    @cached_property
     def bands(self) -> BandTable:
-        """Say which role each band plays."""
-        colours = [colour.name for colour in self._dataset.colorinterp]
-        return band_table(self.descriptions, colours, self.dtype)
+        """Say which role each band plays; an assumed order is dropped where negative values contradict reflectance."""
+        table = band_table(self.descriptions, self.colours, self.dtype, self.gsd_m)
+        if table.assumed and self.dtype.startswith(("float", "int")) and "vv" not in table.roles:
+            values, valid = self._sample(tuple(range(1, min(self.count, 3) + 1)))
+            if percentile_limits(values[:, valid].ravel())[0] < 0:
+                return table.unnamed()
+        return table
 
-    def renderings(self, spec: str | None = None, *, limit: int = 1) -> tuple[Rendering, ...]:
-        """Choose how bands become RGB (bands.plan_renderings) and measure each stretch on overviews."""
-        if spec is None and self._palette() is not None:
+    @property
+    def advice(self) -> str | None:
+        """Warn in a sentence when reading the whole image small means reading all of it; None when overviews help."""
+        if self.overviews or self.width * self.height <= WHOLE_READ_PX:
+            return None
+        return f"{self.path} has no overviews, so a view of the whole image reads every pixel: add them with gdaladdo"
+
+    def renderings(self, spec: str | None = None, *, limit: int = 3) -> tuple[Rendering, ...]:
+        """Choose how bands become RGB (bands.plan_renderings reads `spec`) and measure each stretch on overviews.
+
+        Without `spec` a multispectral image gives up to `limit` renderings, true colour first, any other image one.
+        """
+        if spec is None and "palette" in self.colours and self.dtype == "uint8":
             return (Rendering("palette", (1,), "Colours of the file's own palette.", "palette"),)
         planned = plan_renderings(spec, self.bands, limit=limit, where=self.path)
         return tuple(self._with_limits(rendering) for rendering in planned)
 
     def read(self, window: Window, size: tuple[int, int], rendering: Rendering) -> Pixels:
-        """Read a window as RGB of size (width, height), averaged when shrunk, bilinear when enlarged.
+        """Read a window as RGB of size (width, height) in pixels, averaged when shrunk, bilinear when enlarged.
 
         The window may stick out of the image: what lies outside is black and invalid. RasterError when the file breaks.
         """
-        part = _inside(window, size, self.width, self.height)
         rgb = np.zeros((size[1], size[0], 3), np.uint8)
         valid = np.zeros((size[1], size[0]), bool)
-        if part is not None:
-            (col, row, cols, rows), source = part
-            rgb_part, valid_part = self._render(source, (cols, rows), rendering)
-            rgb[row : row + rows, col : col + cols] = rgb_part
-            valid[row : row + rows, col : col + cols] = valid_part
+        col, cols, x, w = _span(window.x, window.w, size[0], self.width)
+        row, rows, y, h = _span(window.y, window.h, size[1], self.height)
+        if cols > 0 and rows > 0:
+            part = np.s_[row : row + rows, col : col + cols]
+            rgb[part], valid[part] = self._render((x, y, w, h), (cols, rows), rendering)
         return Pixels(rgb, valid)
 
     def close(self) -> None:
         """Close the file; reading afterwards is an error."""
-        self._dataset.close()
+        self.dataset.close()
 
     def __enter__(self) -> Self:
         return self
@@ -121,219 +137,151 @@ class Raster:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _render(
-        self, source: SourceWindow, size: tuple[int, int], rendering: Rendering
-    ) -> tuple[np.ndarray, np.ndarray]:
-        if rendering.kind == "palette":
+    def _render(self, source: SourceWindow, size: tuple[int, int], how: Rendering) -> tuple[np.ndarray, np.ndarray]:
+        """Turn a source window (x, y, w, h; fractions allowed) into rgb (h, w, 3) and validity (h, w)."""
+        if how.kind == "palette":
             return self._render_palette(source, size)
-        values, valid = self._values(rendering.bands, source, size, rendering.decibel)
-        if rendering.kind == "difference":
-            index = normalised_difference(values[0], values[1])
-            low, high = rendering.limits[0]
-            rgb = ramp(np.clip((index - low) / (high - low), 0, 1), rendering.colours)
-            valid &= np.isfinite(index)
+        values, valid = self._values(how.bands, source, size, decibel=how.decibel)
+        if how.kind == "difference":
+            rgb, defined = _difference(values, how)
+            valid &= defined
         else:
-            if rendering.kind == "radar" and len(values) == 2:
-                values = np.stack([values[0], values[1], values[0] - values[1]])
-            channels = [to_bytes(band, limits) for band, limits in zip(values, rendering.limits, strict=True)]
-            rgb = np.stack(channels if len(channels) == 3 else channels * 3, axis=-1)
-        if not (self.dtype == "uint8" and self.nodata is not None and all(x == AS_STORED for x in rendering.limits)):
-            rgb = np.where(valid[..., None], rgb, np.uint8(0))
-        return rgb, valid
+            rgb = _composite(values, how)
+        stored = self.nodata is not None and self.dtype == "uint8" and set(how.limits) == {AS_STORED}
+        return (rgb if stored else np.where(valid[..., None], rgb, np.uint8(0))), valid
 
     def _values(
-        self, bands: tuple[int, ...], source: SourceWindow, size: tuple[int, int], decibel: bool
+        self, bands: tuple[int, ...], source: SourceWindow, size: tuple[int, int], *, decibel: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Read bands as (n, h, w) with one validity (h, w)."""
-        from rasterio.enums import Resampling
-        from rasterio.windows import Window as RioWindow
-
-        window = RioWindow(*source)
-        shape = (len(bands), size[1], size[0])
-        shrunk = source[2] > size[0] or source[3] > size[1]
-        with _reading(self.path):
+        """Read bands as (n, h, w), uint8 as stored and anything else as float64, with one validity (h, w)."""
+        with reading(self.path):
             if self.dtype.startswith("complex"):
-                values = self._amplitude(bands, window, source, size)
+                values = self._amplitude(bands, source, size)
             else:
-                how = Resampling.average if shrunk else Resampling.bilinear
-                values = self._dataset.read(list(bands), window=window, out_shape=shape, resampling=how)
-            mask = self._mask(bands, window, size)
+                values = self._resampled(bands, source, size)
+            valid = self._mask(bands, source, size)
         if values.dtype != np.uint8:
             values = values.astype(np.float64)
-            mask &= np.isfinite(values).all(axis=0)
-        if decibel and not self._is_decibel(bands):
+        if decibel:
             values = decibels(values)
-            mask &= np.isfinite(values).all(axis=0)
-        return values, mask
+        if values.dtype != np.uint8:
+            valid &= np.isfinite(values).all(axis=0)
+        return values, valid
 
-    def _mask(self, bands: tuple[int, ...], window: Any, size: tuple[int, int]) -> np.ndarray:
+    def _resampled(self, bands: tuple[int, ...], source: SourceWindow, size: tuple[int, int]) -> np.ndarray:
+        from rasterio.enums import Resampling
+
+        shrunk = source[2] > size[0] or source[3] > size[1]
+        return self._get(bands, source, size, Resampling.average if shrunk else Resampling.bilinear)
+
+    def _amplitude(self, bands: tuple[int, ...], source: SourceWindow, size: tuple[int, int]) -> np.ndarray:
+        """Read complex bands as root-mean-square amplitude over up to LOOKS x LOOKS samples a cell (multilook)."""
+        from rasterio.enums import Resampling
+
+        cols, rows = size
+        looks = max(1, min(LOOKS, int(source[2] / cols), int(source[3] / rows)))
+        samples = self._get(bands, source, (cols * looks, rows * looks), Resampling.nearest)
+        power = np.square(samples.real, dtype=np.float64) + np.square(samples.imag, dtype=np.float64)
+        return np.sqrt(power.reshape(len(bands), rows, looks, cols, looks).mean(axis=(2, 4)))
+
+    def _get(self, bands: tuple[int, ...], source: SourceWindow, size: tuple[int, int], how: Any) -> np.ndarray:
+        from rasterio.windows import Window as SourceBlock
+
         shape = (len(bands), size[1], size[0])
-        masks: np.ndarray = self._dataset.read_masks(list(bands), window=window, out_shape=shape)
-        return masks.any(axis=0)
+        values: np.ndarray = self.dataset.read(
+            list(bands), window=SourceBlock(*source), out_shape=shape, resampling=how
+        )
+        return values
 
-    def _amplitude(
-        self, bands: tuple[int, ...], window: Any, source: SourceWindow, size: tuple[int, int]
-    ) -> np.ndarray:
-        """Read complex bands as root-mean-square amplitude over up to LOOKS x LOOKS samples of each cell."""
-        looks = max(1, min(LOOKS, int(source[2] / size[0]), int(source[3] / size[1])))
-        shape = (len(bands), size[1] * looks, size[0] * looks)
-        samples = self._dataset.read(list(bands), window=window, out_shape=shape)
-        power = samples.real.astype(np.float64) ** 2 + samples.imag.astype(np.float64) ** 2
-        cells = power.reshape(len(bands), size[1], looks, size[0], looks)
-        amplitude: np.ndarray = np.sqrt(cells.mean(axis=(2, 4)))
-        return amplitude
+    def _mask(self, bands: tuple[int, ...], source: SourceWindow, size: tuple[int, int]) -> np.ndarray:
+        """Read validity (h, w): valid where any of the bands is (nodata), or where alpha or the mask says so."""
+        from rasterio.windows import Window as SourceBlock
 
-    def _is_decibel(self, bands: tuple[int, ...]) -> bool:
-        return False
+        shape = (len(bands), size[1], size[0])
+        masks: np.ndarray = self.dataset.read_masks(list(bands), window=SourceBlock(*source), out_shape=shape)
+        return np.asarray(masks.any(axis=0))
 
-    def _with_limits(self, rendering: Rendering) -> Rendering:
-        if rendering.kind == "difference":
-            return replace(rendering, limits=(_INDEX_LIMITS,))
-        decibel = rendering.decibel or self.dtype.startswith("complex")
-        rendering = replace(rendering, decibel=decibel)
-        if self.dtype == "uint8" and len(rendering.bands) == 3:
-            return replace(rendering, limits=(AS_STORED,) * 3)
-        values, valid = self._sample(rendering)
-        limits = tuple(percentile_limits(band[valid]) for band in values)
-        if self.dtype == "uint8" and not decibel:
-            limits = tuple(AS_STORED if values[i][valid].max(initial=0) > 15 else x for i, x in enumerate(limits))
-        if rendering.kind == "radar" and len(values) == 2:
-            limits += (percentile_limits((values[0] - values[1])[valid]),)
-        return replace(rendering, limits=limits)
+    def _with_limits(self, how: Rendering) -> Rendering:
+        """Fill in the stretch: fixed for indices, none for 8-bit colour, percentiles of an overview for the rest."""
+        if how.kind == "difference":
+            return replace(how, limits=(_INDEX_LIMITS,))
+        if self.dtype == "uint8" and len(how.bands) == 3:
+            return replace(how, limits=(AS_STORED,) * 3)
+        how = replace(how, decibel=self._needs_decibel(how))
+        values, valid = self._sample(how.bands, decibel=how.decibel)
+        if how.kind == "radar" and len(values) == 2:
+            values = _with_ratio(values)
+        if self.dtype == "uint8" and not how.decibel and values[:, valid].max(initial=0) > LABEL_MAX:
+            return replace(how, limits=(AS_STORED,) * len(values))
+        return replace(how, limits=tuple(percentile_limits(band[valid]) for band in values))
 
-    def _sample(self, rendering: Rendering) -> tuple[np.ndarray, np.ndarray]:
-        scale = min(1.0, STATISTICS_PX / max(self.width, self.height))
-        size = max(1, round(self.width * scale)), max(1, round(self.height * scale))
-        return self._values(rendering.bands, (0, 0, self.width, self.height), size, rendering.decibel)
+    def _needs_decibel(self, how: Rendering) -> bool:
+        """Say whether radar values are linear: complex or never negative; negative ones are in decibels already."""
+        if self.dtype.startswith("complex") or how.kind != "radar":
+            return self.dtype.startswith("complex")
+        values, valid = self._sample(how.bands)
+        return bool(percentile_limits(values[:, valid].ravel())[0] >= 0)
 
-    def _palette(self) -> np.ndarray | None:
-        if self.count != 1 or self.dtype != "uint8" or self._dataset.colorinterp[0].name != "palette":
-            return None
-        table = np.zeros((256, 4), np.uint8)
-        for index, colour in self._dataset.colormap(1).items():
-            table[index] = colour
-        return table
+    def _sample(self, bands: tuple[int, ...], *, decibel: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """Read about STATISTICS_PX squared pixels: the whole image small, or blocks where that is dear."""
+        if self.advice is None:
+            scale = min(1.0, STATISTICS_PX / max(self.width, self.height))
+            size = max(1, round(self.width * scale)), max(1, round(self.height * scale))
+            return self._values(bands, (0, 0, self.width, self.height), size, decibel=decibel)
+        side = STATISTICS_PX // STATISTICS_BLOCKS
+        cols, rows = min(side, self.width), min(side, self.height)
+        xs = np.linspace(0, self.width - cols, STATISTICS_BLOCKS).astype(int)
+        ys = np.linspace(0, self.height - rows, STATISTICS_BLOCKS).astype(int)
+        blocks = [self._values(bands, (x, y, cols, rows), (cols, rows), decibel=decibel) for y in ys for x in xs]
+        return np.concatenate([block[0] for block in blocks], axis=2), np.concatenate(
+            [block[1] for block in blocks], axis=1
+        )
 
     def _render_palette(self, source: SourceWindow, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-        from rasterio.windows import Window as RioWindow
+        from rasterio.enums import Resampling
 
-        table = self._palette()
-        assert table is not None
-        with _reading(self.path):
-            codes = self._dataset.read(1, window=RioWindow(*source), out_shape=(size[1], size[0]))
-            valid = self._mask((1,), RioWindow(*source), size)
-        return table[codes][..., :3], valid & (table[codes][..., 3] > 0)
-
-
-SourceWindow = tuple[float, float, float, float]
+        table = np.zeros((256, 4), np.uint8)
+        with reading(self.path):
+            for code, colour in self.dataset.colormap(1).items():
+                table[code] = colour
+            codes = self._get((1,), source, size, Resampling.nearest)[0]
+            valid = self._mask((1,), source, size) & (table[codes][..., 3] > 0)
+        return np.where(valid[..., None], table[codes][..., :3], np.uint8(0)), valid
 
 
-def check_valid(pixels: Pixels, window: Window, path: str) -> Pixels:
+def check_valid(pixels: Pixels, window: Window, path: str | Path) -> Pixels:
     """Return the pixels, or raise RasterError where none of them is valid."""
     if pixels.valid.any():
         return pixels
     raise RasterError(
-        f"window {window.x},{window.y},{window.w},{window.h} of {path} holds no valid pixel (only nodata, transparency, NaN "
-        "or ground outside the image); choose another window"
+        f"window {window.x},{window.y},{window.w},{window.h} of {path} holds no valid pixel (only nodata, "
+        "transparency, NaN or ground outside the image); choose another window"
     )
 
 
-def open_dataset(path: str) -> DatasetReader:
-    """Open a path with rasterio; RasterError instead of its exceptions, and no warning about missing georeference."""
-    _require_file(path)
-    import rasterio
-    from rasterio.errors import NotGeoreferencedWarning, RasterioError
-
-    logging.getLogger("rasterio").addHandler(logging.NullHandler())
-    with _gdal(path), warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        try:
-            dataset = rasterio.open(path)
-            _ = dataset.transform
-        except RasterioError as error:
-            raise RasterError(
-                f"{path} cannot be opened as an image: {_first_line(error)}; expected a GeoTIFF, PNG, JPEG, BMP, JP2, VRT or "
-                "another format that GDAL reads; check that the file is complete and is an image"
-            ) from error
-    if dataset.count == 0:
-        raise RasterError(
-            f"{path} has no bands of its own: name one of its subdatasets: {', '.join(dataset.subdatasets)}"
-        )
-    return dataset
+def _composite(values: np.ndarray, how: Rendering) -> np.ndarray:
+    if how.kind == "radar" and len(values) == 2:
+        values = _with_ratio(values)
+    channels = [to_bytes(band, limits) for band, limits in zip(values, how.limits, strict=True)]
+    return np.stack(channels if len(channels) == 3 else channels * 3, axis=-1)
 
 
-def grid_of(dataset: DatasetReader) -> Grid:
-    """Read the georeference of a dataset: transform before control points."""
-    gcps, gcp_crs = dataset.gcps
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        transform = dataset.transform
-    points = tuple((float(p.col), float(p.row), float(p.x), float(p.y)) for p in gcps)
-    if not transform.is_identity:
-        affine = (transform.a, transform.b, transform.c, transform.d, transform.e, transform.f)
-        return Grid(dataset.width, dataset.height, _crs_text(dataset.crs), affine)
-    return Grid(dataset.width, dataset.height, _crs_text(gcp_crs) if points else None, None, points)
+def _with_ratio(values: np.ndarray) -> np.ndarray:
+    return np.stack([values[0], values[1], values[0] - values[1]])
 
 
-def _crs_text(crs: Any) -> str | None:
-    if not crs:
-        return None
-    code = crs.to_epsg()
-    return f"EPSG:{code}" if code else str(crs.to_wkt())
-
-
-def _require_file(path: str) -> None:
-    if _REMOTE.match(path) or path.startswith("<"):
-        return
-    if not os.path.exists(path):
-        raise RasterError(f"{path} does not exist: expected an image file; check the path")
-    if os.path.isfile(path) and os.path.getsize(path) == 0:
-        raise RasterError(f"{path} is empty (0 bytes): expected an image; copy or download it again")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-
-
-@contextmanager
-def _gdal(path: str) -> Iterator[None]:
-    import rasterio
-
-    remote = bool(_REMOTE.match(path))
-    options = {"GDAL_CACHEMAX": CACHE_BYTES, "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR" if remote else "TRUE"}
-    with rasterio.Env(**options):
-        yield
-
-
-@contextmanager
-def _reading(path: str) -> Iterator[None]:
-    from rasterio.errors import RasterioError
-
-    with _gdal(path):
-        try:
-            yield
-        except RasterioError as error:
-            raise RasterError(
-                f"{path} broke off while it was read: {_first_line(error)}; the file seems truncated or damaged; "
-                "copy or download it again"
-            ) from error
-
-
-def _inside(
-    window: Window, size: tuple[int, int], width: int, height: int
-) -> tuple[tuple[int, int, int, int], SourceWindow] | None:
-    """Give the output cells (col, row, cols, rows) that lie wholly inside the image and the source window they cover."""
-    col, cols, x, w = _span(window.x, window.w, size[0], width)
-    row, rows, y, h = _span(window.y, window.h, size[1], height)
-    if cols <= 0 or rows <= 0:
-        return None
-    return (col, row, cols, rows), (x, y, w, h)
+def _difference(values: np.ndarray, how: Rendering) -> tuple[np.ndarray, np.ndarray]:
+    index = normalised_difference(values[0], values[1])
+    low, high = how.limits[0]
+    return ramp(np.clip((index - low) / (high - low), 0, 1), how.colours), np.isfinite(index)
 
 
 def _span(offset: int, length: int, cells: int, limit: int) -> tuple[int, int, float, float]:
-    """Give first cell, cell count, source offset and source length along one axis."""
-    first = max(0, -(offset * cells // length)) if offset < 0 else 0
+    """Find the output cells of one axis that lie wholly inside the image.
+
+    Give the first cell, their count, and the offset and length of source pixels that they cover.
+    """
+    first = -(offset * cells // length) if offset < 0 else 0
     last = min(cells, (limit - offset) * cells // length)
-    start = offset + first * length / cells
-    stop = offset + last * length / cells
+    start, stop = offset + first * length / cells, offset + last * length / cells
     return first, last - first, start, stop - start

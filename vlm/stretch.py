@@ -27,7 +27,7 @@ def percentile_limits(values: np.ndarray) -> Limits:
 
 
 def to_bytes(values: np.ndarray, limits: Limits) -> np.ndarray:
-    """Stretch values linearly from limits to 0-255 and round; outside is clipped, NaN becomes 0. Any shape, uint8 out."""
+    """Stretch values of any shape linearly from limits to 0-255 (uint8); outside is clipped, NaN becomes 0."""
     if limits == AS_STORED and values.dtype == np.uint8:
         return values
     low, high = limits

@@ -1,0 +1,110 @@
+"""Two dates of one place, read on one grid: the second image is warped to the first one's, window by window."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vlm.dataset import quiet, reading
+from vlm.errors import PairError
+from vlm.grid import Grid
+from vlm.raster import Raster
+
+if TYPE_CHECKING:
+    from rasterio.io import DatasetReader
+
+_EDGE_POINTS = 21
+_SAME_PLACE_PX = 0.01
+
+
+def open_pair(first: str | Path, second: str | Path) -> tuple[Raster, Raster]:
+    """Open two images so that the second one's pixels lie on the first one's grid.
+
+    Images of one grid, or of one size where one of them has no georeference, pass as they are; others are warped by
+    CRS (rasterio's WarpedVRT, 1/8 pixel). PairError when they do not overlap, when sizes differ without georeference,
+    or when the first is placed by control points only.
+    """
+    with contextlib.ExitStack() as undo:
+        before = undo.enter_context(Raster.open(first))
+        after = undo.enter_context(Raster.open(second))
+        aligned = Raster(_aligned(before, after), after.path, before.grid)
+        undo.pop_all()
+    return before, aligned
+
+
+def _aligned(first: Raster, second: Raster) -> DatasetReader:
+    """Choose what to read the second image from: its own dataset, or a warped one."""
+    same_size = (first.width, first.height) == (second.width, second.height)
+    if first.grid.georeferenced and second.grid.georeferenced:
+        return second.dataset if same_size and _same_place(first.grid, second.grid) else _warped(first, second)
+    if same_size:
+        return second.dataset
+    lacking = second if first.grid.georeferenced else first
+    raise PairError(
+        f"{first.path} is {first.width} x {first.height} pixels and {second.path} is {second.width} x {second.height}, "
+        f"and {lacking.path} has no georeference to align them by: expected one size or two georeferenced images; "
+        "cut both to the same ground first"
+    )
+
+
+def _same_place(first: Grid, second: Grid) -> bool:
+    x, y = np.array([0, first.width, first.width, 0.0]), np.array([0, 0, first.height, first.height])
+    return first.crs == second.crs and _distance(*second.to_pixel(*first.to_map(x, y)), x, y) < _SAME_PLACE_PX
+
+
+def _distance(x: np.ndarray, y: np.ndarray, other_x: np.ndarray, other_y: np.ndarray) -> float:
+    return float(np.abs([x - other_x, y - other_y]).max())
+
+
+def _require_overlap(first: Raster, second: Raster) -> None:
+    """Refuse images that share no ground; the outline of either is looked at in the other's pixels.
+
+    Both ways, because the outline of a large image may leave the projection of a small one.
+    """
+    if not (_reaches(first.grid, second.grid) or _reaches(second.grid, first.grid)):
+        raise PairError(
+            f"{first.path} and {second.path} do not overlap: {_place(first)}, {_place(second)}; expected two dates of "
+            "one place; check that the files belong together"
+        )
+
+
+def _reaches(image: Grid, frame: Grid) -> bool:
+    from shapely.geometry import Polygon, box
+
+    along = np.linspace(0, 1, _EDGE_POINTS)
+    ones, zeros = np.ones_like(along), np.zeros_like(along)
+    x = np.concatenate([along, ones, along[::-1], zeros]) * image.width
+    y = np.concatenate([zeros, along, ones, along[::-1]]) * image.height
+    px, py = frame.from_wgs84(*image.to_wgs84(x, y))
+    if not (np.isfinite(px).all() and np.isfinite(py).all()):
+        return False
+    outline = Polygon(list(zip(px, py, strict=True))).buffer(0)
+    return bool(outline.intersection(box(0, 0, frame.width, frame.height)).area > 0)
+
+
+def _place(raster: Raster) -> str:
+    lon, lat = raster.grid.to_wgs84(raster.width / 2, raster.height / 2)
+    return f"{Path(raster.path).name} is centred at longitude {lon:.5f}, latitude {lat:.5f}"
+
+
+def _warped(first: Raster, second: Raster) -> DatasetReader:
+    import rasterio
+    from rasterio.enums import Resampling
+    from rasterio.vrt import WarpedVRT
+
+    if first.grid.transform is None:
+        raise PairError(
+            f"{first.path} is placed by ground control points only, so {second.path} cannot be warped to it: expected "
+            "an affine georeference in the first image; name the other image first, or warp this one with gdalwarp"
+        )
+    _require_overlap(first, second)
+    needs_alpha = second.nodata is None and "alpha" not in second.colours
+    how = Resampling.nearest if second.dtype.startswith("complex") else Resampling.bilinear
+    with reading(second.path), quiet():
+        return WarpedVRT(
+            second.dataset, crs=first.crs, transform=rasterio.Affine(*first.grid.transform), width=first.width,
+            height=first.height, resampling=how, add_alpha=needs_alpha,
+        )  # fmt: skip
