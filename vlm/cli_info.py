@@ -7,11 +7,13 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from vlm.bands import BandTable, Rendering
+from vlm.bands import BandTable, Rendering, plan_renderings
 from vlm.cli_ask import parse_view
 from vlm.model_dir import read_tile_sizes
 from vlm.raster import Raster
 from vlm.tiling import TilePlan, TokenBudget, plan_tiles
+
+_MOST_RENDERINGS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class ImageFacts:
     nodata: float | None
     overviews: tuple[int, ...]
     renderings: tuple[Rendering, ...]
+    other_renderings: tuple[str, ...]
     plan: TilePlan
 
 
@@ -51,8 +54,13 @@ def describe_image(
         return ImageFacts(
             image, raster.driver, raster.width, raster.height, raster.dtype, raster.bands,
             raster.crs, raster.gsd_m, _corners(raster), raster.nodata, tuple(raster.overviews),
-            raster.renderings(bands), plan,
+            raster.renderings(bands, limit=1), _other_renderings(raster), plan,
         )  # fmt: skip
+
+
+def _other_renderings(raster: Raster) -> tuple[str, ...]:
+    planned = plan_renderings(None, raster.bands, limit=_MOST_RENDERINGS, where=raster.path)
+    return tuple(rendering.name for rendering in planned[1:])
 
 
 def _corners(raster: Raster) -> tuple[tuple[float, float], tuple[float, float]] | None:
@@ -78,6 +86,7 @@ def render_info(facts: ImageFacts) -> str:
         "nodata": "none" if facts.nodata is None else f"{facts.nodata:g}",
         "overviews": ", ".join(f"1:{factor}" for factor in facts.overviews) or _overview_advice(facts),
         "shown as": "; ".join(f"{rendering.name}: {rendering.sentence}" for rendering in facts.renderings),
+        "or as": ", ".join(facts.other_renderings) + " (--bands)" if facts.other_renderings else "nothing else",
         "plan": _plan_line(facts.plan),
         "cost": f"{len(facts.plan.tiles)} tiles, {facts.plan.visual_tokens} visual tokens for each rendering and date",
     }
@@ -112,7 +121,7 @@ def render_info_json(facts: ImageFacts) -> str:
         "bands": facts.bands.labels, "roles": facts.bands.roles, "sensor": facts.bands.sensor,
         "crs": facts.crs, "gsd_m": facts.gsd_m,
         "corners_lonlat": facts.corners, "nodata": _plain(facts.nodata), "overviews": facts.overviews,
-        "renderings": shown,
+        "renderings": shown, "other_renderings": facts.other_renderings,
         "tile_px": facts.plan.tile_px, "tiles": len(facts.plan.tiles), "visual_tokens": facts.plan.visual_tokens,
         "windows": [[tile.level, tile.window.x, tile.window.y, tile.window.w] for tile in facts.plan.tiles],
     }  # fmt: skip

@@ -126,7 +126,7 @@ def _from_crs(crs: str, grid: Grid) -> ToPixel:
             f"the region is given in {crs} but the image has no georeference: give it in pixels, without @{crs}"
         )
     if crs.upper() in _WGS84_NAMES:
-        return grid.from_wgs84
+        return partial(_from_lonlat, grid)
     return partial(_to_pixel_via_wgs84, _wgs84_transform(crs), grid)
 
 
@@ -141,8 +141,17 @@ def _wgs84_transform(crs: str) -> Callable[[float, float], Point]:
     return transformer.transform
 
 
+def _from_lonlat(grid: Grid, lon: float, lat: float) -> Point:
+    if not (-360 <= lon <= 360 and -90 <= lat <= 90):
+        raise WindowError(
+            f"the region has a corner at longitude {lon:g}, latitude {lat:g}, which is not on the earth: expected degrees, "
+            "longitude first, or another CRS named after an @"
+        )
+    return grid.from_wgs84(lon, lat)
+
+
 def _to_pixel_via_wgs84(to_wgs84: Callable[[float, float], Point], grid: Grid, x: float, y: float) -> Point:
-    return grid.from_wgs84(*to_wgs84(x, y))
+    return _from_lonlat(grid, *to_wgs84(x, y))
 
 
 def _parse_geojson(text: str, source: str, grid: Grid) -> tuple[Region, ...]:
@@ -153,7 +162,7 @@ def _parse_geojson(text: str, source: str, grid: Grid) -> tuple[Region, ...]:
     to_pixel = _geojson_frame(document, grid)
     try:
         regions = tuple(_feature_regions(document, to_pixel))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise InstructionError(
             f"{source} is JSON but not GeoJSON ({type(error).__name__}: {error}): expected a Polygon, a Feature or a "
             f"FeatureCollection"
@@ -169,7 +178,7 @@ def _geojson_frame(document: Any, grid: Grid) -> ToPixel:
     named = document.get("crs") if isinstance(document, Mapping) else None
     name = named.get("properties", {}).get("name") if isinstance(named, Mapping) else None
     if not isinstance(name, str) or "CRS84" in name:
-        return grid.from_wgs84
+        return partial(_from_lonlat, grid)
     return _from_crs(name.replace("urn:ogc:def:crs:", "").replace("::", ":"), grid)
 
 

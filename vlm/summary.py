@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vlm.codecs.template import split_template
 from vlm.geometry.convert import to_hbb
 from vlm.geometry.shapes import HBB, OBB, Geometry, Mask, Polygon
 from vlm.records import Answer, Cost, Region
@@ -19,7 +20,6 @@ from vlm.records import Answer, Cost, Region
 if TYPE_CHECKING:
     from vlm.grid import Grid
 
-_SLOT = re.compile(r"\{(?P<ref>ref )?(?:box|obb|quad|poly|seg):(?P<indices>\d+(?:,\d+)*)\}|\{\{|\}\}")
 _KINDS: dict[type, str] = {HBB: "box", OBB: "oriented box", Polygon: "polygon", Mask: "mask"}
 
 
@@ -76,23 +76,18 @@ def _place(region: RegionSummary, geometry: Geometry, grid: Grid) -> RegionSumma
 
 
 def answer_parts(answer: Answer) -> tuple[str | int, ...]:
-    """Cut the answer's template into text and region indices, in reading order; unescapes doubled braces."""
+    """Cut the answer's template into text and region indices, in reading order; a `ref` slot gives the phrase first."""
     return tuple(_parts(answer.template, answer.regions))
 
 
 def _parts(template: str, regions: Sequence[Region]) -> Iterator[str | int]:
-    end = 0
-    for slot in _SLOT.finditer(template):
-        yield template[end : slot.start()]
-        end = slot.end()
-        if slot["indices"] is None:
-            yield slot[0][0]
+    for piece in split_template(template):
+        if isinstance(piece, str):
+            yield piece
             continue
-        indices = [index for index in map(int, slot["indices"].split(",")) if index < len(regions)]
-        if slot["ref"] and indices and regions[indices[0]].phrase:
-            yield f"{regions[indices[0]].phrase} "
-        yield from indices
-    yield template[end:]
+        if piece.ref and regions[piece.indices[0]].phrase:
+            yield f"{regions[piece.indices[0]].phrase} "
+        yield from piece.indices
 
 
 def render_words(answer: Answer) -> str:

@@ -1,0 +1,150 @@
+"""A region as a user types it becomes the same place in the image, or a sentence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from vlm.errors import GeometryError, InstructionError, NadirError, WindowError
+from vlm.geometry.convert import to_hbb, to_shapely
+from vlm.geometry.shapes import HBB, OBB, Polygon
+from vlm.grid import Grid
+from vlm.region_input import parse_region
+
+PLAIN = Grid(200, 100)
+# 10 m pixels, north up, in UTM 33 N, near Berlin.
+UTM = Grid(200, 100, "EPSG:32633", (10.0, 0.0, 390000.0, 0.0, -10.0, 5820000.0))
+
+
+@pytest.mark.parametrize(
+    ("text", "geometry"),
+    [
+        ("box:10,20,110,90", HBB(10, 20, 110, 90)),
+        ("10,20,110,90", HBB(10, 20, 110, 90)),
+        (" box: 110, 90, 10, 20 ", HBB(10, 20, 110, 90)),
+        ("obb:60,55,100,40,-30", OBB(60, 55, 100, 40, -30)),
+        ("60,55,100,40,-30", OBB(60, 55, 100, 40, -30)),
+        ("polygon:10,20,110,20,60,90", Polygon(((10, 20), (110, 20), (60, 90)))),
+        ("10,20,110,20,60,90,10,20", Polygon(((10, 20), (110, 20), (60, 90)))),
+    ],
+)
+def test_pixels_are_taken_as_they_are(text: str, geometry: object) -> None:
+    (region,) = parse_region(text, PLAIN)
+    assert region.geometry == geometry
+
+
+def test_a_box_in_the_images_own_crs_lands_on_its_pixels() -> None:
+    (region,) = parse_region("box:390100,5819500,390600,5819900@EPSG:32633", UTM)
+    box = to_hbb(region.geometry)
+    assert (box.x1, box.y1, box.x2, box.y2) == pytest.approx((10, 10, 60, 50), abs=1e-3)
+
+
+def test_an_oriented_box_on_the_map_turns_the_other_way_on_the_screen() -> None:
+    (region,) = parse_region("obb:390500,5819500,400,100,30@EPSG:32633", UTM)
+    assert isinstance(region.geometry, OBB)
+    assert region.geometry.angle_deg == pytest.approx(-30, abs=1e-3)
+    assert (region.geometry.w, region.geometry.h) == pytest.approx((40, 10), abs=1e-3)
+
+
+@pytest.mark.parametrize("name", ["EPSG:4326", "epsg:4326", "OGC:CRS84"])
+def test_longitude_comes_before_latitude(name: str) -> None:
+    corners = [UTM.to_wgs84(x, y) for x, y in ((20, 30), (80, 30), (80, 70), (20, 70))]
+    text = ",".join(f"{value:.9f}" for corner in corners for value in corner)
+    (region,) = parse_region(f"polygon:{text}@{name}", UTM)
+    assert to_shapely(region.geometry).symmetric_difference(to_shapely(HBB(20, 30, 80, 70))).area < 0.01
+
+
+def _square(grid: Grid) -> list[list[float]]:
+    return [[float(v) for v in grid.to_wgs84(x, y)] for x, y in ((20, 30), (20, 70), (80, 70), (80, 30), (20, 30))]
+
+
+def test_a_geojson_file_gives_every_polygon_with_its_phrase(tmp_path: Path) -> None:
+    square = _square(UTM)
+    collection = {
+        "type": "FeatureCollection",
+        "features": [
+            {
+                "type": "Feature",
+                "properties": {"phrase": "field"},
+                "geometry": {"type": "Polygon", "coordinates": [square]},
+            },
+            {
+                "type": "Feature",
+                "properties": None,
+                "geometry": {"type": "MultiPolygon", "coordinates": [[square]] * 2},
+            },
+            {"type": "Feature", "properties": {}, "geometry": None},
+        ],
+    }
+    path = tmp_path / "field.geojson"
+    path.write_text(json.dumps(collection))
+    regions = parse_region(str(path), UTM)
+    assert [region.phrase for region in regions] == ["field", "", ""]
+    box = to_hbb(regions[0].geometry)
+    assert (box.x1, box.y1, box.x2, box.y2) == pytest.approx((20, 30, 80, 70), abs=1e-3)
+
+
+def test_a_crs_member_is_honoured_and_holes_are_kept() -> None:
+    outer = [[390100, 5819900], [390100, 5819500], [390600, 5819500], [390600, 5819900], [390100, 5819900]]
+    hole = [[390200, 5819800], [390300, 5819800], [390300, 5819700], [390200, 5819800]]
+    crs = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32633"}}
+    text = json.dumps({"type": "Polygon", "coordinates": [outer, hole], "crs": crs})
+    (region,) = parse_region(text, UTM)
+    assert isinstance(region.geometry, Polygon)
+    assert len(region.geometry.holes) == 1
+    assert to_hbb(region.geometry).x1 == pytest.approx(10, abs=1e-3)
+
+
+def test_without_georeference_geojson_is_in_pixels() -> None:
+    text = json.dumps({"type": "Polygon", "coordinates": [[[10, 20], [60, 20], [60, 80], [10, 20]]]})
+    (region,) = parse_region(text, PLAIN)
+    assert region.geometry == Polygon(((10, 20), (60, 20), (60, 80)))
+
+
+@pytest.mark.parametrize(
+    ("text", "grid", "error", "words"),
+    [
+        ("", PLAIN, InstructionError, "not a list of numbers"),
+        ("a ship", PLAIN, InstructionError, "expected box:"),
+        ("1,2,3", PLAIN, InstructionError, "3 numbers"),
+        ("box:1,2,3,4,5", PLAIN, InstructionError, "5 numbers"),
+        ("circle:1,2,3,4", PLAIN, InstructionError, "circle"),
+        ("1,2,nan,4", PLAIN, InstructionError, "expected box:"),
+        ("polygon:1,2,3,4,5,6,7", PLAIN, InstructionError, "7 numbers"),
+        ("300,10,400,50", PLAIN, WindowError, "outside the image"),
+        ("10,10,10,50", PLAIN, WindowError, "no area"),
+        ("1,2,3,4@EPSG:4326", PLAIN, InstructionError, "no georeference"),
+        ("1,2,3,4@EPSG:99999999", UTM, InstructionError, "unknown CRS"),
+        ("2,48,3,49@EPSG:4326", UTM, WindowError, "outside the image"),
+        ("obb:1,2,-3,4,0", PLAIN, GeometryError, "negative"),
+        ("nowhere.geojson", UTM, InstructionError, "cannot be read"),
+        ("{", UTM, InstructionError, "not JSON"),
+        ("{}", UTM, InstructionError, "not GeoJSON"),
+        ('{"type": "Point", "coordinates": [1, 2]}', UTM, InstructionError, "no Polygon"),
+        ('{"type": "Polygon", "coordinates": [[[1]]]}', UTM, InstructionError, "not GeoJSON"),
+        ('{"type": "Polygon", "coordinates": []}', UTM, InstructionError, "not GeoJSON"),
+        ('{"type": "FeatureCollection", "features": 3}', UTM, InstructionError, "not GeoJSON"),
+        ('{"type": "Polygon", "coordinates": [[[1, 2], [3, 4]]]}', PLAIN, GeometryError, "at least 3"),
+    ],
+)
+def test_what_is_no_region_is_refused_in_words(text: str, grid: Grid, error: type[NadirError], words: str) -> None:
+    with pytest.raises(error, match=words):
+        parse_region(text, grid)
+
+
+def test_a_broken_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "broken.geojson"
+    path.write_text('{"type": "Polygon", "coordinates": [[[1, 2')
+    with pytest.raises(InstructionError, match=r"broken\.geojson is not JSON"):
+        parse_region(str(path), UTM)
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InstructionError, match="cannot be read"):
+        parse_region(str(path), UTM)
+
+
+@pytest.mark.parametrize("text", ["box:10,89,11,123@EPSG:4326", "box:1e9,1e9,2e9,2e9@EPSG:32633", "1,2,1e400,4"])
+def test_a_position_off_the_earth_is_refused(text: str) -> None:
+    with pytest.raises((GeometryError, WindowError, InstructionError)):
+        parse_region(text, UTM)
