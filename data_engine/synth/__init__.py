@@ -1,0 +1,23 @@
+"""Procedural overhead scenes with exact labels: seeded, georeferenced, one or two dates.
+
+records     Layout (what stands where), Look (a day), Scene, ScenePair, SceneObject
+kinds       scene class -> layout function (places_*), built with builder and parts
+paint       a layout under a look -> pixels (surfaces, canvas, paint_*, trees, looks)
+labels      a layout -> objects and land cover; captions, turns: words and instruction samples
+render, pairs, geotiff, demo, feed: what others call
+"""
+
+from __future__ import annotations
+
+from data_engine.synth.feed import Draw, scene_feed_turns
+from data_engine.synth.geotiff import write_geotiff
+from data_engine.synth.kinds import KINDS
+from data_engine.synth.pairs import render_pair
+from data_engine.synth.records import LAND, Scene, SceneObject, ScenePair
+from data_engine.synth.render import render_scene
+from data_engine.synth.turns import describe_change, pair_samples, pair_turns, scene_samples, scene_turns
+
+__all__ = [
+    "KINDS", "LAND", "Draw", "Scene", "SceneObject", "ScenePair", "describe_change", "pair_samples", "pair_turns",
+    "render_pair", "render_scene", "scene_feed_turns", "scene_samples", "scene_turns", "write_geotiff",
+]  # fmt: skip

@@ -1,0 +1,152 @@
+"""Lay out a place in metres: a local frame, turned about the image centre, that refuses things on occupied ground.
+
+Local frame: origin at the image centre, x right and y down before the turn, metres. `reach` is the half side of the
+square that covers the image whatever the turn. Everything leaves in image pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import cv2
+import numpy as np
+
+from data_engine.synth.canvas import to_fixed
+from data_engine.synth.outlines import place, rectangle, ribbon
+from data_engine.synth.records import Area, Colour, Layout, Line, Thing
+
+MARGIN_PX = 48
+FREE, SOLID, PAVED = 0, 1, 2
+T = TypeVar("T")
+WHITE_MARK: Colour = (214, 214, 206)
+YELLOW_MARK: Colour = (206, 172, 84)
+
+
+class Builder:
+    """Collect areas, lines and things of one layout; the generator decides everything."""
+
+    def __init__(
+        self, rng: np.random.Generator, *, size_px: int, gsd_m: float, angle_deg: float = 0.0, ground: str = "grass"
+    ) -> None:
+        self.rng, self.size_px, self.gsd_m, self.angle_deg, self.ground = rng, size_px, gsd_m, angle_deg, ground
+        self.half = size_px * gsd_m / 2
+        turn = np.radians(angle_deg)
+        self.reach = self.half * float(abs(np.cos(turn)) + abs(np.sin(turn)))
+        self.areas: list[Area] = []
+        self.lines: list[Line] = []
+        self.things: list[Thing] = []
+        side = size_px + 2 * MARGIN_PX
+        self.occupied = np.zeros((side, side), np.uint8)
+
+    def px(self, points_m: np.ndarray) -> np.ndarray:
+        """Convert local metres (N, 2) to image pixels."""
+        centre, scale = self.size_px / 2, 1 / self.gsd_m
+        return place(points_m, cx=centre, cy=centre, length_px=scale, width_px=scale, angle_deg=self.angle_deg)
+
+    def seed(self) -> int:
+        """Draw a seed for one area or thing."""
+        return int(self.rng.integers(2**31))
+
+    def chance(self, probability: float) -> bool:
+        """Say yes with this probability."""
+        return bool(self.rng.random() < probability)
+
+    def pick(self, options: Sequence[T], weights: Sequence[float] | None = None) -> T:
+        """Choose one of the options."""
+        share = None if weights is None else np.array(weights) / sum(weights)
+        return options[int(self.rng.choice(len(options), p=share))]
+
+    def near(self, outline: np.ndarray, margin_px: float = MARGIN_PX) -> bool:
+        """Say whether an outline in px comes within the margin of the image."""
+        low, high = outline.min(axis=0), outline.max(axis=0)
+        return bool((high > -margin_px).all() and (low < self.size_px + margin_px).all())
+
+    def area(
+        self, surface: str, *rings_m: np.ndarray, soft_m: float = 0.0, row_deg: float | None = None, block: int = FREE
+    ) -> None:
+        """Cover rings in local metres with a surface; `block` marks the ground for later things."""
+        rings = tuple(ring for ring in map(self.px, rings_m) if self.near(ring))
+        if not rings:
+            return
+        turned = None if row_deg is None else row_deg + self.angle_deg
+        self.areas.append(Area(surface, rings, self.seed(), soft_m / self.gsd_m, turned))
+        if block:
+            for ring in rings:
+                cv2.fillPoly(self.occupied, [to_fixed(ring + MARGIN_PX)], block, shift=4)
+
+    def line(
+        self, points_m: Sequence[tuple[float, float]] | np.ndarray, *, width_m: float = 0.15,
+        colour: Colour = WHITE_MARK, dash_m: float = 0.0,
+    ) -> None:  # fmt: skip
+        """Draw a painted line, dashed when `dash_m` is set (gaps are twice as long)."""
+        path = np.asarray(points_m, float)
+        width_px = width_m / self.gsd_m
+        if not dash_m:
+            if self.near(self.px(path), 4):
+                self.lines.append(Line(self.px(path), width_px, colour))
+            return
+        steps = np.linalg.norm(np.diff(path, axis=0), axis=1)
+        along = np.concatenate([[0], np.cumsum(steps)])
+        for start in np.arange(0, along[-1] - dash_m, 3 * dash_m):
+            at = np.array([start, start + dash_m])
+            points = self.px(np.stack([np.interp(at, along, path[:, i]) for i in (0, 1)], axis=1))
+            if self.near(points, 4):
+                self.lines.append(Line(points, width_px, colour))
+
+    def road(self, path_m: np.ndarray, width_m: float = 8.0, *, surface: str = "asphalt", marks: bool = True) -> None:
+        """Lay a road along a path with kerbs, edge lines and a dashed centre line."""
+        path = np.asarray(path_m, float)
+        if surface == "asphalt":
+            self.area("concrete", ribbon(path, width_m + 3.2), block=PAVED)
+        self.area(surface, ribbon(path, width_m), soft_m=0 if surface == "asphalt" else 0.8, block=PAVED)
+        if not marks:
+            return
+        self.line(path, dash_m=3.0, width_m=0.22, colour=self.pick((WHITE_MARK, YELLOW_MARK)))
+        ring = ribbon(path, width_m - 0.9)
+        for edge in (ring[: len(path)], ring[len(path) :]):
+            self.line(edge, width_m=0.14)
+
+    def covers(self, outline: np.ndarray, gap_px: float = 1.0) -> int:
+        """Give the worst ground (FREE, SOLID or PAVED bits) under an outline in px grown by the gap."""
+        centre = outline.mean(axis=0)
+        reach = np.abs(outline - centre).max(axis=0) + 1e-6
+        grown = (outline - centre) * (1 + gap_px / reach) + centre + MARGIN_PX
+        low = np.maximum(np.floor(grown.min(axis=0)).astype(int), 0)
+        high = np.minimum(np.ceil(grown.max(axis=0)).astype(int) + 1, self.occupied.shape[0])
+        block = self.occupied[low[1] : high[1], low[0] : high[0]]
+        if block.size == 0 or not block.any():
+            return FREE
+        mask = np.zeros(block.shape, np.uint8)
+        cv2.fillPoly(mask, [to_fixed(grown - low)], 255, shift=4)
+        return int(np.bitwise_or.reduce((block & mask).ravel(), initial=0))
+
+    def thing(
+        self, label: str, unit: np.ndarray, x: float, y: float, *, length: float, width: float, angle: float = 0.0,
+        height: float = 0.0, colour: tuple[str, Colour] = ("", (200, 200, 200)), variant: str = "",
+        avoid: int = SOLID, gap_m: float = 0.4,
+    ) -> bool:  # fmt: skip
+        """Stand a thing at local (x, y) metres unless its ground is taken or far outside; say whether it stands."""
+        centre = self.px(np.array([(x, y)]))[0]
+        pose = {"cx": float(centre[0]), "cy": float(centre[1]), "length_px": length / self.gsd_m,
+                "width_px": width / self.gsd_m, "angle_deg": angle + self.angle_deg}  # fmt: skip
+        outline = place(unit, **pose)
+        if not self.near(outline) or self.covers(outline, gap_m / self.gsd_m) & avoid:
+            return False
+        cv2.fillPoly(self.occupied, [to_fixed(outline + MARGIN_PX)], SOLID, shift=4)
+        self.things.append(Thing(label, outline, height_m=height, colour=colour[1], colour_name=colour[0],
+                                 variant=variant, seed=self.seed(), **pose))  # fmt: skip
+        return True
+
+    def spots(self, count: int, reach: float = 1.0) -> np.ndarray:
+        """Draw `count` random places (count, 2) in local metres over the image."""
+        return self.rng.uniform(-self.reach * reach, self.reach * reach, (count, 2))
+
+    def rect(self, x1: float, y1: float, x2: float, y2: float) -> np.ndarray:
+        """Give a rectangle's ring in local metres, whatever the order of its corners."""
+        return rectangle(min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))
+
+    def finish(self, kind: str) -> Layout:
+        """Freeze what was laid out."""
+        return Layout(kind, self.size_px, self.gsd_m, self.ground, self.seed(), tuple(self.areas), tuple(self.lines),
+                      tuple(self.things))  # fmt: skip

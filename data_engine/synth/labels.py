@@ -1,0 +1,113 @@
+"""From layout to labels: which things are visible objects, their exact outlines and boxes, and the land cover raster."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from data_engine.synth.canvas import exact_mask, to_fixed
+from data_engine.synth.records import LAND, Layout, SceneObject, Thing
+from data_engine.synth.surfaces import SURFACES
+from vlm.geometry.shapes import OBB, Polygon
+
+OBJECT_LABELS = (
+    "building", "car", "truck", "train", "ship", "plane", "storage tank", "swimming pool", "tennis court",
+    "basketball court", "football field", "running track", "baseball field", "bridge",
+)  # fmt: skip
+LARGE_M = {
+    "building": 28, "car": 99, "truck": 12, "train": 100, "ship": 40, "plane": 36, "storage tank": 25, "swimming pool": 11,
+    "tennis court": 99, "basketball court": 99, "football field": 80, "running track": 120, "baseball field": 80,
+    "bridge": 80,
+}  # fmt: skip
+SMALLEST_PX = 4.0
+
+
+def canonical_box(cx: float, cy: float, w: float, h: float, angle_deg: float) -> OBB:
+    """Give an oriented box in the le90 convention: w >= h, angle in [-90, 90)."""
+    if h > w:
+        w, h, angle_deg = h, w, angle_deg + 90
+    return OBB(cx, cy, w, h, (angle_deg + 90) % 180 - 90)
+
+
+def clip_ring(ring: np.ndarray, size_px: int) -> np.ndarray:
+    """Clip a ring (N, 2) px to the image by Sutherland and Hodgman's method; (0, 2) when nothing is left."""
+    for axis, limit, sign in ((0, 0.0, 1), (1, 0.0, 1), (0, float(size_px), -1), (1, float(size_px), -1)):
+        if not len(ring):
+            break
+        inside = sign * (ring[:, axis] - limit) >= 0
+        kept: list[np.ndarray] = []
+        for a, b, a_in, b_in in zip(ring, np.roll(ring, -1, axis=0), inside, np.roll(inside, -1), strict=True):
+            if a_in:
+                kept.append(a)
+            if a_in != b_in:
+                kept.append(a + (b - a) * ((limit - a[axis]) / (b[axis] - a[axis])))
+        ring = np.array(kept).reshape(-1, 2)
+    return ring
+
+
+def ring_area(ring: np.ndarray) -> float:
+    """Measure a ring's area in square pixels (shoelace)."""
+    x, y = ring[:, 0], ring[:, 1]
+    return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2)
+
+
+def _cover_mask(layout: Layout) -> np.ndarray:
+    """Mark the pixels under tree crowns, which hide what stands below."""
+    mask = np.zeros((layout.size_px, layout.size_px), np.uint8)
+    for thing in layout.things:
+        if thing.label == "tree":
+            cv2.fillPoly(mask, [to_fixed(thing.outline)], 1, shift=4)
+    return mask
+
+
+def label_thing(thing: Thing, layout: Layout, shift: np.ndarray, hidden: np.ndarray) -> SceneObject | None:
+    """Label one thing as seen on a day; None when it is decor, too small, cut by more than a half, or hidden."""
+    if thing.label not in OBJECT_LABELS or min(thing.length_px, thing.width_px) < 2 or thing.length_px < SMALLEST_PX:
+        return None
+    outline = thing.outline + shift
+    whole = bool((outline >= 0).all() and (outline <= layout.size_px).all())
+    ring = outline if whole else clip_ring(outline, layout.size_px)
+    if len(ring) < 3 or ring_area(ring) < max(4.0, 0.5 * ring_area(outline)):
+        return None
+    found = exact_mask(hidden.shape, thing.outline)
+    if found is not None and found[0].any():
+        x1, y1, x2, y2 = found[1]
+        if hidden[y1:y2, x1:x2][found[0]].mean() > 0.4:
+            return None
+    if whole:
+        box = canonical_box(thing.cx + shift[0], thing.cy + shift[1], thing.length_px, thing.width_px, thing.angle_deg)
+    else:
+        (cx, cy), (w, h), angle = cv2.minAreaRect(ring.astype(np.float32))
+        box = canonical_box(cx, cy, w, h, angle)
+    length_m = max(thing.length_px, thing.width_px) * layout.gsd_m
+    size = "large" if length_m >= LARGE_M[thing.label] else "small"
+    points = tuple((float(x), float(y)) for x, y in ring)
+    return SceneObject(thing.label, Polygon(points), box, thing.colour_name, size, length_m)
+
+
+def label_things(
+    layout: Layout, things: tuple[Thing, ...], shift_px: tuple[float, float] = (0.0, 0.0)
+) -> tuple[SceneObject, ...]:
+    """Label the visible ones of these things, moved by the day's registration shift."""
+    hidden, shift = _cover_mask(layout), np.array(shift_px)
+    labelled = (label_thing(thing, layout, shift, hidden) for thing in things)
+    return tuple(entry for entry in labelled if entry is not None)
+
+
+def land_cover(layout: Layout, shift_px: tuple[float, float] = (0.0, 0.0)) -> np.ndarray:
+    """Rasterise the land cover, uint8 (size_px, size_px) of LAND indices; ships and piers count as other."""
+    land = np.full((layout.size_px, layout.size_px), LAND.index(SURFACES[layout.ground].land), np.uint8)
+    shift = np.array(shift_px)
+    for area in layout.areas:
+        value = LAND.index(SURFACES[area.surface].land)
+        for ring in area.rings:
+            cv2.fillPoly(land, [to_fixed(ring + shift)], value, shift=4)
+    classes = {"building": "building", "bridge": "road", "ship": "other", "pier": "other", "swimming pool": "water"}
+    for thing in layout.things:
+        if thing.label not in classes:
+            continue
+        found = exact_mask(land.shape, thing.outline + shift)
+        if found is not None:
+            x1, y1, x2, y2 = found[1]
+            land[y1:y2, x1:x2][found[0]] = LAND.index(classes[thing.label])
+    return land

@@ -1,0 +1,54 @@
+"""How a day looks: drawing looks, and the sensor at the end (haze, colour cast, blur, noise)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from data_engine.synth.noise import crop, power_tile
+from data_engine.synth.records import Look
+
+
+def random_look(rng: np.random.Generator) -> Look:
+    """Draw a day: sun from the south, any season, mostly clear, one camera."""
+    gain = 1 + rng.normal(0, 0.05, 3) + rng.normal(0, 0.09)
+    return Look(
+        shadow_deg=float(-90 + rng.uniform(-75, 75)),
+        shadow_ratio=float(rng.uniform(0.35, 1.1)),
+        season=float(rng.choice([rng.uniform(0, 0.35), rng.uniform(0.35, 0.9)], p=[0.75, 0.25])),
+        haze=min(0.3, float(rng.exponential(0.05))),
+        gain=(float(gain[0]), float(gain[1]), float(gain[2])),
+        gamma=float(rng.uniform(0.86, 1.16)),
+        blur_px=float(rng.uniform(0.35, 0.85)),
+        noise=float(rng.uniform(1.0, 4.5)),
+        seed=int(rng.integers(2**31)),
+    )
+
+
+def other_day(rng: np.random.Generator, look: Look, *, jitter_px: float = 2.0) -> Look:
+    """Draw a second date of the same place: other light and season, registered within `jitter_px` pixels."""
+    fresh = random_look(rng)
+    shift = rng.uniform(-jitter_px, jitter_px, 2)
+    return replace(fresh, blur_px=(look.blur_px + fresh.blur_px) / 2, shift_px=(float(shift[0]), float(shift[1])))
+
+
+def _tone_table(look: Look) -> np.ndarray:
+    level = np.linspace(0, 1, 256)[:, None] ** look.gamma
+    haze = np.array([0.7, 0.75, 0.82])
+    toned = level * np.array(look.gain) * (1 - look.haze) + look.haze * haze
+    return (np.clip(toned, 0, 1) * 255).round().astype(np.uint8)[None]
+
+
+def expose(rgb: np.ndarray, look: Look) -> np.ndarray:
+    """Photograph a painted scene (H, W, 3) uint8: registration shift, optics, atmosphere and sensor noise."""
+    if look.shift_px != (0.0, 0.0):
+        matrix = np.array([[1, 0, look.shift_px[0]], [0, 1, look.shift_px[1]]], np.float64)
+        size = (rgb.shape[1], rgb.shape[0])
+        rgb = cv2.warpAffine(rgb, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    rgb = cv2.GaussianBlur(rgb, (0, 0), look.blur_px)
+    rgb = cv2.LUT(rgb, _tone_table(look))
+    rng = np.random.default_rng(look.seed)
+    grain = (look.noise * crop(power_tile(0.1), rng, rgb.shape[:2])).astype(np.int16)
+    return cv2.add(rgb, cv2.merge([grain, grain, np.roll(grain, 3, axis=1)]), dtype=cv2.CV_8U)

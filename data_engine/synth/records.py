@@ -1,0 +1,154 @@
+"""The records of the renderer: what stands where (`Layout`), how a day looks (`Look`), and what comes out (`Scene`).
+
+A layout knows nothing about light or season; the same layout painted under two looks is the same place on two days.
+Frame: outlines are (N, 2) float arrays in pixels of the image (vlm.geometry.shapes); heights and lengths are metres.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from vlm.errors import DataError
+from vlm.geometry.shapes import HBB, OBB, Mask, Polygon
+
+Colour = tuple[int, int, int]
+LAND = ("other", "road", "water", "building", "field", "forest", "grass", "bare", "pavement")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Area:
+    """Cover rings (each (N, 2) px) with a surface; `soft_px` blurs the edge, `row_deg` lays rows across a field."""
+
+    surface: str
+    rings: tuple[np.ndarray, ...]
+    seed: int
+    soft_px: float = 0.0
+    row_deg: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Line:
+    """Draw a thin line along `points` (N, 2) px; a width below one pixel fades instead of vanishing."""
+
+    points: np.ndarray
+    width_px: float
+    colour: Colour
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Thing:
+    """Stand one object on the ground: its outline in px, its pose (centre px, sides px, angle) and its paint."""
+
+    label: str
+    outline: np.ndarray
+    cx: float
+    cy: float
+    length_px: float
+    width_px: float
+    angle_deg: float
+    height_m: float
+    colour: Colour
+    colour_name: str
+    variant: str
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layout:
+    """Describe a place: its scene class, ground surface, areas, lines and things, in painting order."""
+
+    kind: str
+    size_px: int
+    gsd_m: float
+    ground: str
+    seed: int
+    areas: tuple[Area, ...]
+    lines: tuple[Line, ...]
+    things: tuple[Thing, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Describe a day: where shadows fall, how dry plants are (0-1), haze (0-1), colour gains, blur, noise and shift.
+
+    `shadow_deg` is the direction of shadows (from +x towards +y), `shadow_ratio` their length over the height.
+    """
+
+    shadow_deg: float
+    shadow_ratio: float
+    season: float = 0.3
+    haze: float = 0.05
+    gain: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    gamma: float = 1.0
+    blur_px: float = 0.6
+    noise: float = 3.0
+    shift_px: tuple[float, float] = (0.0, 0.0)
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SceneObject:
+    """Label one object: class, exact outline, oriented box (le90), colour, size word and length in metres."""
+
+    label: str
+    polygon: Polygon
+    obb: OBB
+    colour: str
+    size: str
+    length_m: float
+
+    @property
+    def hbb(self) -> HBB:
+        """Give the horizontal box around the outline, in pixels."""
+        xs, ys = zip(*self.polygon.exterior, strict=True)
+        return HBB(min(xs), min(ys), max(xs), max(ys))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """Hold one rendered scene: rgb uint8 (H, W, 3), its objects, land cover uint8 (H, W) and georeference.
+
+    `land` holds indices into LAND; `transform` is the affine 6-tuple (a, b, c, d, e, f) in metres of `crs`.
+    """
+
+    rgb: np.ndarray
+    objects: tuple[SceneObject, ...]
+    land: np.ndarray
+    scene_class: str
+    caption: str
+    gsd_m: float
+    crs: str
+    transform: tuple[float, float, float, float, float, float]
+    seed: int
+    captions: tuple[str, ...] = field(default=())
+
+    @property
+    def width(self) -> int:
+        return int(self.rgb.shape[1])
+
+    @property
+    def height(self) -> int:
+        return int(self.rgb.shape[0])
+
+    def mask(self, land: str) -> Mask:
+        """Give the land cover class as a mask with one cell a pixel; raise DataError for an unknown class."""
+        if land not in LAND:
+            raise DataError(f"land cover {land!r} is unknown: expected one of {', '.join(LAND)}")
+        return Mask(self.land == LAND.index(land), HBB(0, 0, self.width, self.height))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScenePair:
+    """Hold two dates of one place; the mask covers vanished outlines as seen before and appeared ones as seen after."""
+
+    before: Scene
+    after: Scene
+    change_mask: Mask
+    appeared: tuple[SceneObject, ...]
+    vanished: tuple[SceneObject, ...]
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.appeared or self.vanished)

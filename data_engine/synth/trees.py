@@ -1,0 +1,62 @@
+"""Paint single trees as textured crowns: a set of stamps lit from one side, turned to the day's sun."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from data_engine.synth.noise import crop, power_tile
+from data_engine.synth.records import Look, Thing
+
+STAMP_PX, STAMPS = 48, 12
+
+
+@lru_cache(maxsize=1)
+def _stamps() -> tuple[np.ndarray, np.ndarray]:
+    """Make crowns lit from -x: brightness and cover, each (STAMPS, STAMP_PX, STAMP_PX) float32."""
+    rng = np.random.default_rng(11)
+    at = (np.arange(STAMP_PX) + 0.5) / STAMP_PX * 2 - 1
+    x, y = np.meshgrid(at, at)
+    turn, radius = np.arctan2(y, x), np.hypot(x, y)
+    bright, cover = [], []
+    for _ in range(STAMPS):
+        edge = np.full_like(x, 0.86)
+        for octave in (2, 3, 5, 7):
+            edge += 0.09 / octave**0.5 * rng.normal() * np.cos(octave * turn + rng.uniform(0, 6.28))
+        dome = np.sqrt(np.clip(1 - (radius / edge) ** 2, 0, 1))
+        leaves = crop(power_tile(1.0), rng, x.shape, zoom=0.5)
+        bright.append(0.62 + 0.34 * dome - 0.34 * x * (1 - 0.4 * dome) + 0.13 * leaves)
+        cover.append(np.clip((edge - radius + 0.05 * leaves) * 9, 0, 1))
+    return np.array(bright, np.float32), np.array(cover, np.float32)
+
+
+def _turned_stamps(look: Look) -> list[np.ndarray]:
+    """Turn the stamps so that their lit side faces the sun; each (S, S, 2) float32: brightness, cover."""
+    matrix = cv2.getRotationMatrix2D((STAMP_PX / 2 - 0.5, STAMP_PX / 2 - 0.5), -look.shadow_deg, 1.0)
+    return [
+        cv2.warpAffine(np.dstack(stamp), matrix, (STAMP_PX, STAMP_PX), flags=cv2.INTER_LINEAR)
+        for stamp in zip(*_stamps(), strict=True)
+    ]
+
+
+def paint_trees(rgb: np.ndarray, trees: Sequence[Thing], look: Look) -> None:
+    """Paint trees in place, in order; crowns brown with the season unless they are evergreen."""
+    stamps = _turned_stamps(look)
+    autumn = np.array((96, 82, 52), np.float32)
+    for tree in trees:
+        size = max(2, round(tree.length_px))
+        left, top = round(tree.cx - size / 2), round(tree.cy - size / 2)
+        x1, y1, x2, y2 = max(0, left), max(0, top), min(rgb.shape[1], left + size), min(rgb.shape[0], top + size)
+        if x2 <= x1 or y2 <= y1:
+            continue
+        stamp = cv2.resize(stamps[tree.seed % STAMPS], (size, size), interpolation=cv2.INTER_AREA)
+        stamp = stamp[y1 - top : y2 - top, x1 - left : x2 - left]
+        colour = np.array(tree.colour, np.float32)
+        if tree.variant == "leafy":
+            colour += (autumn - colour) * np.float32(look.season * 0.8)
+        block = rgb[y1:y2, x1:x2]
+        cover = stamp[..., 1:]
+        block[...] = np.clip(block * (1 - cover) + colour * (stamp[..., :1] * cover), 0, 255)

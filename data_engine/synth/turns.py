@@ -1,0 +1,168 @@
+"""Ask about a rendered scene or pair: turns straight from the exact labels, and samples that carry the images as PNG.
+
+Training takes `scene_turns` and `pair_turns` with the arrays as they are; nothing is encoded.
+"""
+
+from __future__ import annotations
+
+import io
+import random
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from data_engine import generate
+from data_engine.labels import crop_mask
+from data_engine.phrases import find_unique_phrases
+from data_engine.synth.captions import counted
+from data_engine.synth.labels import OBJECT_LABELS
+from data_engine.synth.records import LAND, Scene, SceneObject, ScenePair
+from vlm.records import Image, Region, Sample, Task, Turn
+
+MAX_DETECTED, MAX_COUNTED, SMALLEST_GROUND_PX = 20, 40, 5.0
+LAND_PHRASES = {"road": "road", "water": "water", "building": "buildings", "field": "farmland", "forest": "forest"}
+LICENCE = "Apache-2.0"
+TaskTurn = tuple[Task, Turn]
+
+
+def theme(scene_class: str) -> str:
+    """Give the scene class as RSICD's theme word: `dense residential` -> `denseresidential`."""
+    return "playfields" if scene_class == "playground" else scene_class.replace(" ", "")
+
+
+def scene_turns(scene: Scene, rng: random.Random) -> list[TaskTurn]:
+    """Ask everything once or twice: caption, class, presence, count, boxes, oriented boxes, masks, regions."""
+    turns: list[TaskTurn] = [
+        ("caption", generate.caption(rng.choice(scene.captions), rng)),
+        ("classify", generate.classify(theme(scene.scene_class), rng)),
+    ]
+    turns += _presence_and_count(scene, rng)
+    turns += _ground(scene, rng)
+    turns += _detect(scene, rng)
+    turns += _segment(scene, rng)
+    return turns
+
+
+def _presence_and_count(scene: Scene, rng: random.Random) -> list[TaskTurn]:
+    counts = Counter(entry.label for entry in scene.objects)
+    absent = [label for label in OBJECT_LABELS if label not in counts]
+    turns: list[TaskTurn] = [("vqa", generate.presence(rng.choice(absent), False, rng))] if absent else []
+    if counts:
+        turns.append(("vqa", generate.presence(rng.choice(sorted(counts)), True, rng)))
+    countable = sorted(label for label in counts if counts[label] <= MAX_COUNTED)
+    for label in rng.sample(countable, min(2, len(countable))):
+        turns.append(("count", generate.count(label, counts[label], rng)))
+    if absent and rng.random() < 0.15:
+        turns.append(("count", generate.count(rng.choice(absent), 0, rng)))
+    return turns
+
+
+def _ground(scene: Scene, rng: random.Random) -> list[TaskTurn]:
+    regions = [Region(entry.hbb, entry.label) for entry in scene.objects]
+    colours = [entry.colour or None for entry in scene.objects]
+    found = find_unique_phrases(regions, width=scene.width, height=scene.height, colours=colours) if regions else []
+    found = [unique for unique in found if min(scene.objects[unique.index].obb.h, 99) >= SMALLEST_GROUND_PX - 1.5]
+    turns: list[TaskTurn] = []
+    for unique in rng.sample(found, min(3, len(found))):
+        entry = scene.objects[unique.index]
+        kind: generate.BoxKind = "obb" if len(turns) == 1 else "box"
+        geometry = entry.obb if kind == "obb" else entry.hbb
+        turns.append(("ground", generate.ground(unique.phrase, Region(geometry, unique.phrase), rng, kind=kind)))
+    if scene.objects:
+        entry = rng.choice(scene.objects)
+        turns.append(("region", generate.describe_region(Region(entry.hbb, entry.label), rng)))
+    if found:
+        unique = rng.choice(found)
+        polygon = Region(scene.objects[unique.index].polygon, unique.phrase)
+        turns.append(("segment", generate.segment(unique.phrase, polygon, rng)))
+    return turns
+
+
+def _detect(scene: Scene, rng: random.Random) -> list[TaskTurn]:
+    counts = Counter(entry.label for entry in scene.objects)
+    listed = sorted(label for label in counts if counts[label] <= MAX_DETECTED)
+    turns: list[TaskTurn] = []
+    for kind in ("box", "obb") if listed else ():
+        label = rng.choice(listed)
+        chosen = [entry for entry in scene.objects if entry.label == label]
+        regions = [Region(entry.obb if kind == "obb" else entry.hbb, label) for entry in chosen]
+        turns.append(("detect", generate.detect(label, regions, rng, kind="obb" if kind == "obb" else "box")))
+    if rng.random() < 0.2:
+        absent = [label for label in OBJECT_LABELS if label not in counts]
+        turns.append(("detect", generate.detect(rng.choice(absent), (), rng)))
+    return turns
+
+
+def _segment(scene: Scene, rng: random.Random) -> list[TaskTurn]:
+    share = np.bincount(scene.land.ravel(), minlength=len(LAND)) / scene.land.size
+    present = [name for name in LAND_PHRASES if 0.01 < share[LAND.index(name)] < 0.97]
+    if not present:
+        return []
+    name = rng.choice(present)
+    mask = crop_mask(scene.mask(name).bits)
+    region = None if mask is None else Region(mask, LAND_PHRASES[name])
+    if name == "building":
+        return [("segment", generate.segment_all("building", region, rng))]
+    return [("segment", generate.segment(LAND_PHRASES[name], region, rng))]
+
+
+def describe_place(objects: Sequence[SceneObject], size_px: int) -> str:
+    """Say where these objects lie together: `in the top left`, `in the centre`, or nothing when they are spread out."""
+    centres = np.array([(entry.obb.cx, entry.obb.cy) for entry in objects]) / size_px
+    if np.ptp(centres, axis=0).max() > 0.45:
+        return ""
+    x, y = centres.mean(axis=0)
+    row, column = ("top", "", "bottom")[min(2, int(y * 3))], ("left", "", "right")[min(2, int(x * 3))]
+    if not row and not column:
+        return " in the center"
+    return (
+        f" in the {' '.join(word for word in (row, column) if word)}" if row and column else f" at the {row or column}"
+    )
+
+
+def describe_change(pair: ScenePair) -> str | None:
+    """Say in one sentence what was built and what is gone; None when nothing changed."""
+    parts = []
+    for objects, verbs in ((pair.appeared, ("has been built", "have been built")),
+                           (pair.vanished, ("has been demolished", "have been demolished"))):  # fmt: skip
+        for label, count in Counter(entry.label for entry in objects).items():
+            members = [entry for entry in objects if entry.label == label]
+            parts.append(f"{counted(count, label)} {verbs[count > 1]}{describe_place(members, pair.before.width)}")
+    return " and ".join(parts) or None
+
+
+def pair_turns(pair: ScenePair, rng: random.Random) -> list[TaskTurn]:
+    """Ask whether, what and where something changed: yes/no, caption, boxes, mask, new buildings."""
+    mask = crop_mask(pair.change_mask.bits)
+    region = None if mask is None else Region(mask, "changed area")
+    changed = [Region(entry.hbb, "changed area") for entry in (*pair.appeared, *pair.vanished)]
+    turns = [generate.change_presence(pair.changed, rng), generate.change_caption(describe_change(pair), rng),
+             generate.change_mask(region, rng)]  # fmt: skip
+    if len(changed) <= MAX_DETECTED:
+        turns.append(generate.change_boxes(changed, rng))
+    return [("change", turn) for turn in turns]
+
+
+def encode_image(scene: Scene, *, date: str | None = None) -> Image:
+    """Encode a scene's pixels as PNG bytes with what is known about them."""
+    from PIL import Image as Picture
+
+    stream = io.BytesIO()
+    Picture.fromarray(scene.rgb).save(stream, format="PNG", compress_level=3)
+    return Image(data=stream.getvalue(), width=scene.width, height=scene.height, date=date, sensor="synthetic",
+                 bands=("red", "green", "blue"), gsd_m=scene.gsd_m, crs=scene.crs)  # fmt: skip
+
+
+def scene_samples(scene: Scene, rng: random.Random, *, split: str = "train") -> Iterator[Sample]:
+    """Yield one sample per turn of a scene, with the image embedded."""
+    images = (encode_image(scene),)
+    for number, (task, turn) in enumerate(scene_turns(scene, rng)):
+        yield Sample(f"synth/{scene.seed}/{number}", images, (turn,), task, "synth", split, LICENCE)
+
+
+def pair_samples(pair: ScenePair, rng: random.Random, *, split: str = "train") -> Iterator[Sample]:
+    """Yield one sample per turn of a pair, with both images embedded."""
+    images = (encode_image(pair.before, date="before"), encode_image(pair.after, date="after"))
+    for number, (task, turn) in enumerate(pair_turns(pair, rng)):
+        yield Sample(f"synth/pair-{pair.before.seed}/{number}", images, (turn,), task, "synth", split, LICENCE)
