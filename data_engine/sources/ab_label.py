@@ -2,7 +2,8 @@
 
     A/<name>.png  B/<name>.png  label/<name>.png (0 / 255)  list/<split>.txt (one file name a line)
 A split is `list/<split>.txt` where that file exists, else the files whose name starts with `<split>_`; "all" is every
-pair that has a label. A file without a label is not a pair here.
+pair that has a label. A folder that tells no split in either way is training data as a whole. A file without a label is
+no pair here.
 """
 
 from __future__ import annotations
@@ -46,15 +47,18 @@ def load_scenes(
 
 
 def _list_files(root: Path, split: str, name: str) -> list[str]:
-    listing = root / "list" / f"{split}.txt"
     labelled = sorted(path.name for path in (root / "label").iterdir() if path.is_file())
+    listings = {known: root / "list" / f"{known}.txt" for known in SPLITS}
     if split == "all":
         return labelled
-    if listing.exists():
-        return [line.strip() for line in listing.read_text(encoding="utf-8").splitlines() if line.strip()]
-    named = [file for file in labelled if file.startswith(f"{split}_")]
-    if not named:
+    if listings[split].exists():
+        return [line.strip() for line in listings[split].read_text(encoding="utf-8").splitlines() if line.strip()]
+    named = {known: [file for file in labelled if file.startswith(f"{known}_")] for known in SPLITS}
+    tells_splits = any(named.values()) or any(path.exists() for path in listings.values())
+    if split == "train" and not tells_splits:
+        return labelled
+    if not named[split]:
         raise DataError(
             f"{name}: {root} has neither list/{split}.txt nor files named {split}_*: write the list or take split 'all'"
         )
-    return named
+    return named[split]
