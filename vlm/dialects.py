@@ -22,9 +22,10 @@ Size = tuple[int, int]
 class Form:
     """State how one kind of geometry is written.
 
-    `layout`: "tag" is `<name>...</name>`, "run" a bare run of number tokens, "json" an object with the key `name`, "line"
-    a plain line `numbers label`. `fields`: what each number is (x, y, a length, an angle); empty means any number of x y
-    pairs. An oriented box with the fields x y x y a is the unturned box and the angle that turns it about its centre.
+    `layout`: "tag" is `<name>...</name>`, "run" a bare run of number tokens, "json" an object with the key `name`,
+    "line" a plain line `numbers label`. `fields`: what each number is (x, y, a length, an angle); empty means any
+    number of x y pairs. An oriented box with the fields x y x y a is the unturned box and the angle that turns it
+    about its centre.
     """
 
     kind: Kind
@@ -56,8 +57,8 @@ class MaskStyle:
 
     `frame` "own" lays cells x cells over the mask's own box, written first; "image" lays them over the whole image;
     "patches" takes one cell a patch of `factor` pixels of the resized image. `syntax` "runs" writes alternating run
-    lengths, zeros first, the last zeros left out; "pairs" writes value*count. `pooling` decides a cell: "best" maximises
-    the IoU, "any" sets every touched cell.
+    lengths, zeros first, the last zeros left out; "pairs" writes value*count. `pooling` decides a cell: "best"
+    maximises the IoU, "any" sets every touched cell.
     """
 
     frame: Literal["own", "image", "patches"]
@@ -71,11 +72,12 @@ class MaskStyle:
 class Dialect:
     """Describe one dialect completely.
 
-    `grid`: numbers per image side (x by width, y by height); None means absolute pixels of the resized image, whose sides
-    are multiples of `factor` and whose area lies within `min_pixels` and `max_pixels`. `top` is the largest number;
-    `offset` is added when a number is read (0.5: the centre of a bin). Lengths of oriented boxes are measured by the
-    longer image side ("longer") or by the mean scale of both sides ("mean"). `corners` is the direction on the screen and
-    the extreme corner that comes first. `fallback` names the kind that is written for one the dialect does not have.
+    `grid`: numbers per image side (x by width, y by height); None means absolute pixels of the resized image, whose
+    sides are multiples of `factor` and whose area lies within `min_pixels` and `max_pixels`. `top` is the largest
+    number; `offset` is added when a number is read (0.5: the centre of a bin). Lengths of oriented boxes are measured
+    by the longer image side ("longer") or by the mean scale of both sides ("mean"). `corners` is the direction on the
+    screen and the extreme corner that comes first. `fallback` names the kind that is written for one the dialect does
+    not have.
     """
 
     name: str
@@ -91,7 +93,10 @@ class Dialect:
     offset: float = 0.0
     lengths: Literal["longer", "mean"] = "longer"
     angle: str = "le90"
-    corners: tuple[Literal["clockwise", "counter-clockwise"], Literal["topmost", "bottommost"]] = ("clockwise", "topmost")
+    corners: tuple[Literal["clockwise", "counter-clockwise"], Literal["topmost", "bottommost"]] = (
+        "clockwise",
+        "topmost",
+    )
     mask: MaskStyle | None = None
     phrase: tuple[str, str] | None = ("<ref>", "</ref>")
     names_images: bool = False
@@ -143,7 +148,7 @@ _ALL = (
     ),
     Dialect(
         name="geoground",
-        source="GeoGround (paper, figures; no code): one 0-1000 grid for both boxes, lengths by the longer side (open there)",
+        source="GeoGround (paper and figures; no code): 0-1000 for both boxes, lengths by the longer side",
         forms=(Form("box", "tag", "box", _XYXY), Form("obb", "tag", "obb", _XYLLA), Form("seg", "tag", "seg")),
         mask=MaskStyle("image", "pairs"),
         fallback=(("quad", "obb"), ("poly", "seg")),
@@ -242,8 +247,8 @@ class Frame:
 class Quantum:
     """State the resolution of a dialect in one image: no coordinate that it writes is further than this from the truth.
 
-    Pixels of the original image and degrees; `cell_px` is the size of a mask cell for masks that lie over the whole image
-    (masks over their own box have cells of the box's size divided by the number of cells).
+    Pixels of the original image and degrees; `cell_px` is the size of a mask cell for masks that lie over the whole
+    image (masks over their own box have cells of the box's size divided by the number of cells).
     """
 
     x_px: float

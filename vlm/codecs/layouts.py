@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache
 
 from vlm.dialects import Dialect, Form, get_dialect
 
@@ -24,7 +24,7 @@ OBJECT = re.compile(_OBJECT)
 PAIR = re.compile(rf'"(?P<key>[\w \-]++)"\s*+:\s*+(?:(?P<string>{_STRING})|(?P<list>{_LIST})|)')
 
 
-@lru_cache(maxsize=None)
+@cache
 def region_pattern(dialect: str) -> re.Pattern[str]:
     """Give the pattern that finds every way of writing a region which a dialect reads."""
     entry = get_dialect(dialect)
@@ -41,7 +41,7 @@ def region_pattern(dialect: str) -> re.Pattern[str]:
     return re.compile("|".join(parts), re.IGNORECASE | re.MULTILINE | re.DOTALL)
 
 
-@lru_cache(maxsize=None)
+@cache
 def opening_pattern(dialect: str) -> re.Pattern[str]:
     """Give the pattern of what looks like the beginning of a region, to report the ones that did not parse."""
     entry = get_dialect(dialect)
@@ -51,12 +51,14 @@ def opening_pattern(dialect: str) -> re.Pattern[str]:
             parts.append(rf"<\s*+{form.name}\b")
         elif form.layout == "json":
             parts.append(rf'"{form.name}"')
-        elif form.layout == "run":
+        elif form.layout == "run" and entry.style.item_open:
             parts.append(re.escape(entry.style.item_open) + r"\s*+" + re.escape(entry.style.number_open))
+        elif form.layout == "run":
+            parts.append(rf"(?:{_number_token(entry)}\s*+)++|{re.escape(entry.style.number_open)}")
     return re.compile("|".join(dict.fromkeys(parts)), re.IGNORECASE)
 
 
-@lru_cache(maxsize=None)
+@cache
 def item_pattern(dialect: str) -> re.Pattern[str]:
     """Give the pattern of one item within a run of number tokens."""
     entry = get_dialect(dialect)
@@ -92,7 +94,8 @@ def _tag_pattern(dialect: Dialect) -> str:
         inside = rf"(?:{_number_token(dialect)}|{re.escape(dialect.style.item_separator)}|[\s,;]|(?=\d)[\d,*;]++)*+"
     return (
         _phrase_pattern(dialect, "tag_phrase")
-        + rf"<\s*+(?P<tag>{names})(?P<attribute>\s[^<>]{{0,40}}+)?>(?P<tag_body>{inside})(?P<tag_end></\s*+(?P=tag)\s*+>)?"
+        + rf"<\s*+(?P<tag>{names})(?P<attribute>\s[^<>]{{0,40}}+)?>"
+        + rf"(?P<tag_body>{inside})(?P<tag_end></\s*+(?P=tag)\s*+>)?"
     )
 
 
@@ -102,7 +105,10 @@ def _run_pattern(dialect: Dialect) -> str:
     opening = re.escape(style.item_open) + r"\s*+" if style.item_open else ""
     marks = [mark for mark in (style.item_open, style.item_close, style.item_separator, style.before_angle[:1]) if mark]
     token = rf"(?:{_number_token(dialect)}|{'|'.join(map(re.escape, marks))})"
-    return _phrase_pattern(dialect, "run_phrase") + rf"(?P<run>(?={opening}{_number_token(dialect)}){token}(?:\s*+{token})*+)"
+    return (
+        _phrase_pattern(dialect, "run_phrase")
+        + rf"(?P<run>(?={opening}{_number_token(dialect)}){token}(?:\s*+{token})*+)"
+    )
 
 
 def _number_token(dialect: Dialect) -> str:

@@ -1,8 +1,8 @@
 """Masks as text: a small grid, row by row, in run lengths.
 
 Nadir writes `x1,y1,x2,y2|N|rows`: the mask's own box on the dialect's grid, then N rows of N cells. A row is its run
-lengths, zeros first, `,` between them, the zeros at its end left out (`3,5` is three zeros, five ones, zeros to the end;
-an empty row is empty); `;` ends a row, and `*k` says that a row is repeated k times. Whole-image dialects write
+lengths, zeros first, `,` between them, the zeros at its end left out (`3,5` is three zeros, five ones, zeros to the
+end; an empty row is empty); `;` ends a row, and `*k` says that a row is repeated k times. Whole-image dialects write
 `value*count` pairs instead.
 """
 

@@ -31,7 +31,9 @@ def encode_numbers(geometry: Geometry, form: Form, dialect: Dialect, frame: Fram
     return tuple(_flat(_without_repeats(_encode_points(ring, dialect, frame))) for ring in rings)
 
 
-def decode_numbers(rings: Sequence[Sequence[float]], form: Form, dialect: Dialect, frame: Frame) -> tuple[Geometry, bool, bool]:
+def decode_numbers(
+    rings: Sequence[Sequence[float]], form: Form, dialect: Dialect, frame: Frame
+) -> tuple[Geometry, bool, bool]:
     """Give the shape in pixels, whether a number was clipped, and whether corners or sides were reordered."""
     kept = [[_clip(value, _field(form, i), form, frame) for i, value in enumerate(ring)] for ring in rings]
     clipped = any(tuple(a) != tuple(b) for a, b in zip(kept, rings, strict=True))
@@ -75,7 +77,7 @@ def _encode_side(low_px: float, high_px: float, unit: float, top: int, rounding:
 
 
 def _encode_obb(obb: OBB, form: Form, dialect: Dialect, frame: Frame) -> Numbers:
-    """Round an oriented box in the dialect's angle convention; the angle is rounded first, so that it keeps its range."""
+    """Round an oriented box in the dialect's convention; rounding the angle first keeps it in its range."""
     whole = OBB(obb.cx, obb.cy, obb.w, obb.h, float(math.floor(obb.angle_deg + 0.5)))
     cx, cy, w, h, angle = to_convention(whole, dialect.angle)
     values = (cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2) if form.fields[2] == "x" else (cx, cy, w, h)
@@ -108,7 +110,7 @@ def _encode_points(ring: Sequence[Point], dialect: Dialect, frame: Frame) -> lis
 
 
 def _ordered(ring: list[tuple[int, int]], corners: tuple[str, str]) -> list[tuple[int, int]]:
-    """Turn a ring in the dialect's direction and start it at the topmost (then leftmost) or bottommost (then right) corner."""
+    """Turn a ring in the dialect's direction; it starts at the topmost (leftmost) or bottommost (rightmost) corner."""
     area = ring_area(ring)
     if area and (area > 0) != (corners[0] == "clockwise"):
         ring = ring[:1] + ring[:0:-1]
@@ -166,5 +168,3 @@ def _pixels(values: Sequence[float], form: Form, dialect: Dialect, frame: Frame)
         value if field == "a" else (value + (offset if field in "xy" else 0)) * _unit(field, frame)
         for value, field in ((value, _field(form, i)) for i, value in enumerate(values))
     ]
-
-

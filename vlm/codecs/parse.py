@@ -1,7 +1,8 @@
 """Text -> records: the one tolerant decoder of all dialects.
 
 What parses becomes a slot and regions; what does not stays text with an issue. Nothing is dropped in silence: clipped
-numbers, swapped corners, lists that were cut off and unknown images are counted as issues. The time is linear in the text.
+numbers, swapped corners, lists that were cut off and unknown images are counted as issues. The time is linear in the
+text.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from vlm.geometry.shapes import Geometry
 from vlm.records import Issue, Region
 
 _EXCERPT = 120  # characters of the original text that an issue quotes
+_LONGEST_PHRASE = 200  # characters of text before a run of numbers that can still be its phrase
+_LONGEST_TOKEN = 64  # characters of a number token that a text may end with
 _TAIL = re.compile(r"[\s<>\d.,;:|*+\-\[\](){}\"`]*+\Z")
 
 
@@ -43,6 +46,7 @@ class _Reader:
     regions: list[Region] = field(default_factory=list)
     issues: list[Issue] = field(default_factory=list)
     pieces: list[str] = field(default_factory=list)
+    reported: set[int] = field(default_factory=set)
 
     def note(self, kind: str, text: str, detail: str) -> None:
         """Count one oddity."""
@@ -71,15 +75,17 @@ def parse_text(
     reader = _Reader(entry, frames, "")
     reader.text = body = _answer_part(text, reader)
     end = 0
-    for match in region_pattern(dialect).finditer(body):
+    for match in region_pattern(dialect).finditer(body) if frames else ():
+        before = len(reader.issues)
         slots = _read_match(match, reader, start=end)
-        if slots is None:
-            continue
-        begin, stop, texts = slots
-        _keep_text(body[end:begin], reader, cut=False)
-        reader.pieces += texts
-        end = stop
-    _keep_text(body[end:], reader, cut=True)
+        if slots is not None:
+            begin, stop, texts = slots
+            _keep_text(end, begin, reader)
+            reader.pieces += texts
+            end = stop
+        elif len(reader.issues) > before:
+            reader.reported.update(found.start() for found in opening_pattern(dialect).finditer(body, *match.span()))
+    _keep_text(end, len(body), reader)
     return ParsedText("".join(reader.pieces), tuple(reader.regions), tuple(reader.issues))
 
 
@@ -102,15 +108,18 @@ def _answer_part(text: str, reader: _Reader) -> str:
     return body.strip() if body != text else body
 
 
-def _keep_text(text: str, reader: _Reader, *, cut: bool) -> None:
-    """Keep literal text and report what looks like a region in it; `cut` says that the whole text ends here."""
-    starts = [match.start() for match in opening_pattern(reader.dialect.name).finditer(text)]
+def _keep_text(begin: int, end: int, reader: _Reader) -> None:
+    """Keep literal text and report what looks like a region in it."""
+    starts = [found.start() for found in opening_pattern(reader.dialect.name).finditer(reader.text, begin, end)]
     for start in starts:
-        if cut and start == starts[-1] and _is_cut_off(text[start:]):
-            reader.note("truncated", text[start:], "the text ends inside a region, which stays text")
+        if start in reader.reported:
+            continue
+        if start == starts[-1] and end == len(reader.text) and _is_cut_off(reader.text[start:]):
+            reader.note("truncated", reader.text[start:], "the text ends inside a region, which stays text")
         else:
-            reader.note("unparsed", text[start : start + _EXCERPT], "it looks like a region but its numbers cannot be read")
-    reader.pieces.append(escape_braces(text))
+            excerpt = reader.text[start : start + _EXCERPT]
+            reader.note("unparsed", excerpt, "it looks like a region but its numbers cannot be read")
+    reader.pieces.append(escape_braces(reader.text[begin:end]))
 
 
 def _is_cut_off(text: str) -> bool:
@@ -157,7 +166,7 @@ def _read_run(match: re.Match[str], reader: _Reader, *, start: int) -> tuple[int
     phrase = (match.groupdict().get("run_phrase") or "").strip()
     if reader.dialect.phrase == ("", ""):
         begin, phrase = _phrase_before(reader.text, start, begin)
-    at_end = _TAIL.match(reader.text, stop) is not None
+    at_end = len(reader.text) - stop <= _LONGEST_TOKEN and _TAIL.match(reader.text, stop) is not None
     slots: list[tuple[Form, list[Region]]] = []
     end = 0
     for written in item_pattern(reader.dialect.name).finditer(run):
@@ -192,11 +201,12 @@ def _drop_partial_token(reader: _Reader, stop: int) -> int:
 
 def _phrase_before(text: str, start: int, begin: int) -> tuple[int, str]:
     """Find the phrase that stands directly before a run: the text since the last region or line end."""
-    line = text.rfind("\n", start, begin) + 1
-    first = max(start, line)
-    phrase = text[first:begin]
-    kept = phrase.strip()
-    return (first + phrase.index(kept), kept) if kept else (begin, "")
+    first = max(start, text.rfind("\n", max(start, begin - _LONGEST_PHRASE), begin) + 1)
+    written = text[first:begin]
+    kept = written.lstrip()
+    if not kept or kept[-1].isspace() or len(written) > _LONGEST_PHRASE:
+        return begin, ""
+    return begin - len(kept), kept
 
 
 def _read_json(match: re.Match[str], reader: _Reader) -> tuple[int, int, list[str]] | None:
@@ -216,11 +226,17 @@ def _read_json(match: re.Match[str], reader: _Reader) -> tuple[int, int, list[st
     if previous is None or not (found or texts):
         return None
     stop = match.end()
-    tail = reader.text[stop:]
-    if not match["json"].rstrip("`\n ").endswith("]") and '"' in tail[:200] and "}" not in tail and tail.lstrip().startswith(("{", ",")):
-        reader.note("truncated", tail, "the list was cut off; its complete items are kept")
+    if _list_is_cut_off(match["json"], reader.text, stop):
+        reader.note("truncated", reader.text[stop:], "the list was cut off; its complete items are kept")
         stop = len(reader.text)
     return match.start(), stop, texts + _slots(found, previous, "", reader)
+
+
+def _list_is_cut_off(written: str, text: str, stop: int) -> bool:
+    """Say whether a JSON list was not closed and the text ends inside its next object."""
+    if written.rstrip("`\n ").endswith("]") or text.find("}", stop) >= 0:
+        return False
+    return text[stop : stop + _EXCERPT].lstrip(" \n\t,").startswith("{")
 
 
 def _json_object(text: str, dialect: Dialect) -> tuple[Form | None, _Item | None, str]:
@@ -276,7 +292,9 @@ def _split_items(body: str, form: Form, dialect: Dialect, *, ended: bool) -> lis
         chunks = [(chunk, True) for chunk in body.split(dialect.style.item_separator) if chunk.strip()]
     else:
         chunks = [(m[1], bool(m[2]) or ended) for m in re.finditer(r"[\[(]([^\[\]()]*+)([\])])?", body)]
-        chunks = [chunk for chunk in chunks if NUMBER.search(chunk[0])] or ([(body, ended)] if NUMBER.search(body) else [])
+        chunks = [chunk for chunk in chunks if NUMBER.search(chunk[0])] or (
+            [(body, ended)] if NUMBER.search(body) else []
+        )
     if form.fields and chunks and all(len(_numbers(text)) == 2 < len(form.fields) for text, _ in chunks):
         chunks = [(",".join(text for text, _ in chunks), chunks[-1][1])]
     items = []

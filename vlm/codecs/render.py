@@ -26,8 +26,8 @@ def render_text(
 ) -> str:
     """Write a template and its regions as text in a dialect.
 
-    `sizes` are (width, height) of the images in pixels; `resized` are the sizes at which the model sees them, which only
-    absolute-pixel dialects use (default: smart_resize). `mask_cells` overrides the cells a side of masks. Raises
+    `sizes` are (width, height) of the images in pixels; `resized` are the sizes at which the model sees them, which
+    only absolute-pixel dialects use (default: smart_resize). `mask_cells` overrides the cells a side of masks. Raises
     DataError for a slot without its region, GeometryError for a region that the dialect cannot write.
     """
     entry = get_dialect(dialect)
@@ -64,7 +64,9 @@ def _render_slot(
     if form.layout == "json":
         return _json_list(regions, form, dialect, frames, ref=slot.ref)
     out = []
-    for (phrase, image), group in groupby(regions, key=lambda region: (region.phrase if slot.ref else "", region.image)):
+    for (phrase, image), group in groupby(
+        regions, key=lambda region: (region.phrase if slot.ref else "", region.image)
+    ):
         if form.kind == "seg":
             items = [encode_mask(region.geometry, dialect, frames[image], cells=mask_cells) for region in group]
         else:
@@ -115,9 +117,7 @@ def _item(rings: Sequence[Numbers], form: Form, dialect: Dialect) -> str:
     return f"{style.item_open}{';'.join(texts)}{style.item_close}"
 
 
-def _json_list(
-    regions: Sequence[Region], form: Form, dialect: Dialect, frames: Sequence[Frame], *, ref: bool
-) -> str:
+def _json_list(regions: Sequence[Region], form: Form, dialect: Dialect, frames: Sequence[Frame], *, ref: bool) -> str:
     """Write a fenced JSON list as Qwen2.5-VL does; the phrase of a region is its label."""
     lines = list(_json_items(regions, form, dialect, frames, ref=ref))
     return "```json\n[\n\t" + ",\n\t".join(lines) + "\n]\n```"

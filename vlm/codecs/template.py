@@ -1,10 +1,11 @@
-"""Answer templates: plain text with slots. `{box:0,2}` writes regions 0 and 2 as boxes, `{ref box:0}` their phrase too."""
+"""Answer templates: text with slots. `{box:0,2}` writes regions 0 and 2 as boxes, `{ref box:0}` the phrase too."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 from vlm.dialects import KINDS, Kind
 from vlm.errors import DataError
@@ -41,7 +42,8 @@ def split_template(template: str) -> Iterator[str | Slot]:
         end = match.end()
         piece = match.group()
         if match["kind"] is not None:
-            yield Slot(match["kind"], tuple(map(int, match["indices"].split(","))), match["ref"] is not None)  # type: ignore[arg-type]
+            indices = tuple(int(index[:9]) for index in match["indices"].split(","))
+            yield Slot(cast(Kind, match["kind"]), indices, match["ref"] is not None)
         elif piece in ("{{", "}}"):
             yield piece[0]
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from vlm.errors import GeometryError
-from vlm.geometry.shapes import HBB, OBB, Geometry, Mask, Polygon
+from vlm.geometry.shapes import HBB, OBB, Geometry, Mask
 
 _SAMPLES = 8  # a polygon is sampled at 8 x 8 points a cell
 
@@ -48,7 +48,7 @@ def best_cells(cover: np.ndarray, covered_area: float) -> np.ndarray:
 
 
 def fill_rings(rings: list[np.ndarray], box: HBB, rows: int, cols: int) -> np.ndarray:
-    """Fill (n, 2) pixel rings by the even-odd rule: a (rows, cols) boolean array, true where the cell centre is inside."""
+    """Fill (n, 2) pixel rings by the even-odd rule: (rows, cols) booleans, true where the cell centre is inside."""
     start = np.concatenate(rings)
     end = np.concatenate([np.roll(ring, -1, axis=0) for ring in rings])
     scale = np.array([cols / box.w, rows / box.h])

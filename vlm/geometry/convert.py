@@ -69,7 +69,7 @@ def to_quad(geometry: Geometry) -> Quad:
 
 
 def to_polygons(geometry: Geometry) -> tuple[Polygon, ...]:
-    """Give the polygons that cover a shape exactly: one, or one per connected part of a mask (none when it is empty)."""
+    """Give the polygons that cover a shape exactly: one, or one per part of a mask (none if empty)."""
     if isinstance(geometry, Polygon):
         return (geometry,)
     if not isinstance(geometry, Mask):

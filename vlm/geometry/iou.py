@@ -1,7 +1,7 @@
 """Intersection over union of any two shapes: exact polygon areas in float64, no added pixel, 0 for empty shapes.
 
-Boxes and oriented boxes are clipped in numpy, all pairs at once (Sutherland and Hodgman, 1974); masks are compared on the
-common refinement of their grids; what remains goes through shapely's array functions.
+Boxes and oriented boxes are clipped in numpy, all pairs at once (Sutherland and Hodgman, 1974); masks are compared on
+the common refinement of their grids; what remains goes through shapely's array functions.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ def intersection_matrix(first: Sequence[Geometry], second: Sequence[Geometry]) -
 
 def _kinds(shapes: Sequence[Geometry]) -> np.ndarray:
     """Number the shapes: 0 box, 1 oriented box, 2 polygon, 3 mask."""
-    return np.array([0 if isinstance(s, HBB) else 1 if isinstance(s, OBB) else 3 if isinstance(s, Mask) else 2 for s in shapes])
+    return np.array(
+        [0 if isinstance(s, HBB) else 1 if isinstance(s, OBB) else 3 if isinstance(s, Mask) else 2 for s in shapes]
+    )
 
 
 def _bounds(shapes: Sequence[Geometry]) -> np.ndarray:
@@ -103,7 +105,7 @@ def clip_area(subject: np.ndarray, clip: np.ndarray) -> np.ndarray:
 
 
 def _clip_half_plane(points: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Cut p convex polygons (p, n, 2) by the half plane right of start -> end on the screen: (p, n + 1, 2), last repeated."""
+    """Cut p convex polygons (p, n, 2) by the half plane right of start -> end: (p, n + 1, 2), the last repeated."""
     direction, rel = end - start, points - start
     distance = direction[..., 0] * rel[..., 1] - direction[..., 1] * rel[..., 0]
     following, distance_next = np.roll(points, -1, axis=1), np.roll(distance, -1, axis=1)

@@ -32,7 +32,9 @@ class Window:
 
     def __post_init__(self) -> None:
         if self.w <= 0 or self.h <= 0:
-            raise GeometryError(f"window {self.w} x {self.h} at ({self.x}, {self.y}) is empty: w and h must be positive")
+            raise GeometryError(
+                f"window {self.w} x {self.h} at ({self.x}, {self.y}) is empty: w and h must be positive"
+            )
 
     @property
     def box(self) -> HBB:
@@ -72,8 +74,8 @@ class HBB:
 class OBB:
     """Hold an oriented box by centre, sides and the angle of its `w` side.
 
-    `angle_deg` turns from +x towards +y (clockwise on the screen). The canonical form, which `geometry.canonical` gives,
-    is the long-edge convention le90: w >= h and angle_deg in [-90, 90).
+    `angle_deg` turns from +x towards +y (clockwise on the screen). The canonical form, which `geometry.canonical`
+    gives, is the long-edge convention le90: w >= h and angle_deg in [-90, 90).
     """
 
     cx: float
@@ -118,8 +120,8 @@ class Polygon:
 class Mask:
     """Hold a boolean grid stretched over a box: cell (row, col) covers box.w / cols by box.h / rows pixels.
 
-    A mask at full resolution has one cell a pixel; a mask decoded from text has N x N cells, whatever the box's size, so
-    that memory does not grow with the image.
+    A mask at full resolution has one cell a pixel; a mask decoded from text has N x N cells, whatever the box's size,
+    so that memory does not grow with the image.
     """
 
     bits: np.ndarray
