@@ -1,0 +1,88 @@
+"""One row per region: what every vector format writes beside the geometry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from vlm.errors import OutputError
+from vlm.geometry.convert import to_hbb
+from vlm.geometry.shapes import HBB, OBB, Mask, Polygon
+from vlm.measure import measure
+from vlm.records import Answer, Region
+
+if TYPE_CHECKING:
+    from vlm.grid import Grid
+
+KINDS: dict[type, str] = {HBB: "box", OBB: "obb", Polygon: "polygon", Mask: "mask"}
+Names = Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Hold one region of one answer, the name of its image and its grid (None when the answer carries none)."""
+
+    answer: Answer
+    region: Region
+    image_name: str
+    grid: Grid | None
+
+    @property
+    def map_grid(self) -> Grid | None:
+        """Give the grid if it places pixels on the map."""
+        return self.grid if self.grid is not None and self.grid.georeferenced else None
+
+
+def rows_of(answers: Sequence[Answer], names: Names = ()) -> Iterator[Row]:
+    """Yield every region of every answer; `names` gives the image names of each answer, else they are numbered."""
+    for number, answer in enumerate(answers):
+        for region in answer.regions:
+            grid = answer.grids[region.image] if region.image < len(answer.grids) else None
+            yield Row(answer, region, image_name(names, number, region.image), grid)
+
+
+def image_name(names: Names, answer: int, image: int) -> str:
+    """Name an image of an answer as given, or answer<i>-image<j>, counted from 1."""
+    if answer < len(names) and image < len(names[answer]):
+        return names[answer][image]
+    return f"answer{answer + 1}-image{image + 1}"
+
+
+def properties(row: Row) -> dict[str, Any]:
+    """Give a region's attributes: phrase, kind, image, pixel boxes, measures (on a map), instruction and text."""
+    box = to_hbb(row.region.geometry)
+    values: dict[str, Any] = {
+        "phrase": row.region.phrase,
+        "kind": KINDS[type(row.region.geometry)],
+        "image": row.region.image,
+        "image_name": row.image_name,
+        "box_px": _rounded(box.x1, box.y1, box.x2, box.y2),
+    }
+    if isinstance(row.region.geometry, OBB):
+        obb = row.region.geometry
+        values["obb_px"] = _rounded(obb.cx, obb.cy, obb.w, obb.h, obb.angle_deg)
+    if row.map_grid is not None:
+        values |= {name: round(value, 3) for name, value in measured(row).items()}
+        if "area_ha" in values:
+            values["area_ha"] = round(values["area_m2"] / 1e4, 7)
+    return values | {"instruction": row.answer.instruction, "text": row.answer.text or row.answer.template}
+
+
+def measured(row: Row) -> dict[str, float]:
+    """Measure a region on the ground; nothing where it has no place on the map."""
+    return {} if row.map_grid is None else cast("dict[str, float]", measure(row.region.geometry, row.map_grid))
+
+
+def size_of(row: Row, format: str) -> tuple[int, int]:
+    """Give the width and height of a row's image in pixels; OutputError when the answer does not know them."""
+    if row.grid is None:
+        raise OutputError(
+            f"{format} needs the size of {row.image_name}, and the answer carries no grid of it: "
+            "expected one Grid(width, height) per image in Answer.grids"
+        )
+    return row.grid.width, row.grid.height
+
+
+def _rounded(*values: float) -> list[float]:
+    return [round(value, 3) for value in values]
