@@ -110,8 +110,8 @@ class Grid:
     def _require_place(self) -> None:
         if not self.georeferenced:
             raise RasterError(
-                f"the image of {self.width} x {self.height} pixels has no georeference: expected a CRS and a transform, "
-                "or 3 ground control points; give pixels instead, or add a georeference with gdal_translate"
+                f"the image of {self.width} x {self.height} pixels has no georeference: expected a CRS and a "
+                "transform, or 3 ground control points; give pixels instead, or add a georeference with gdal_translate"
             )
 
     def _fit(self) -> PolynomialFit:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vlm.dataset import quiet, reading
+from vlm.drape import Draped
 from vlm.errors import PairError
 from vlm.grid import Grid
 from vlm.raster import Raster
@@ -24,18 +25,18 @@ def open_pair(first: str | Path, second: str | Path) -> tuple[Raster, Raster]:
     """Open two images so that the second one's pixels lie on the first one's grid.
 
     Images of one grid, or of one size where one of them has no georeference, pass as they are; others are warped by
-    CRS (rasterio's WarpedVRT, 1/8 pixel). PairError when they do not overlap, when sizes differ without georeference,
-    or when the first is placed by control points only.
+    CRS (rasterio's WarpedVRT, 1/8 pixel; control points through vlm.drape). PairError when they do not overlap, or when
+    sizes differ without georeference.
     """
     with contextlib.ExitStack() as undo:
         before = undo.enter_context(Raster.open(first))
         after = undo.enter_context(Raster.open(second))
-        aligned = Raster(_aligned(before, after), after.path, before.grid)
+        aligned = Raster(_aligned(before, after), after.path, before.grid, origin=after)
         undo.pop_all()
     return before, aligned
 
 
-def _aligned(first: Raster, second: Raster) -> DatasetReader:
+def _aligned(first: Raster, second: Raster) -> DatasetReader | Draped:
     """Choose what to read the second image from: its own dataset, or a warped one."""
     same_size = (first.width, first.height) == (second.width, second.height)
     if first.grid.georeferenced and second.grid.georeferenced:
@@ -90,17 +91,14 @@ def _place(raster: Raster) -> str:
     return f"{Path(raster.path).name} is centred at longitude {lon:.5f}, latitude {lat:.5f}"
 
 
-def _warped(first: Raster, second: Raster) -> DatasetReader:
+def _warped(first: Raster, second: Raster) -> DatasetReader | Draped:
     import rasterio
     from rasterio.enums import Resampling
     from rasterio.vrt import WarpedVRT
 
-    if first.grid.transform is None:
-        raise PairError(
-            f"{first.path} is placed by ground control points only, so {second.path} cannot be warped to it: expected "
-            "an affine georeference in the first image; name the other image first, or warp this one with gdalwarp"
-        )
     _require_overlap(first, second)
+    if first.grid.transform is None or second.grid.transform is None:
+        return Draped(second.dataset, second.grid, first.grid)
     needs_alpha = second.nodata is None and "alpha" not in second.colours
     how = Resampling.nearest if second.dtype.startswith("complex") else Resampling.bilinear
     with reading(second.path), quiet():

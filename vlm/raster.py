@@ -28,6 +28,8 @@ from vlm.window import clip_window, window_from_bbox, window_from_text
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
 
+    from vlm.drape import Draped
+
 __all__ = [
     "Grid", "Pixels", "Raster", "Rendering", "check_valid", "clip_window", "window_from_bbox", "window_from_text",
 ]  # fmt: skip
@@ -37,7 +39,7 @@ STATISTICS_BLOCKS = 8
 WHOLE_READ_PX = 64 * 1024**2
 LABEL_MAX = 15
 LOOKS = 4
-_INDEX_LIMITS: Limits = (-1.0, 1.0)
+_INDEX_LIMITS: Limits = (-0.8, 0.8)
 SourceWindow = tuple[float, float, float, float]
 
 
@@ -52,8 +54,10 @@ class Pixels:
 class Raster:
     """Read windows of one image at any size; open with Raster.open, close with close or `with`."""
 
-    def __init__(self, dataset: DatasetReader, path: str, grid: Grid) -> None:
+    def __init__(self, dataset: DatasetReader | Draped, path: str, grid: Grid, *, origin: Raster | None = None) -> None:
+        """Take an open dataset; `origin` is the file before it was warped, whose bands and statistics count."""
         self.dataset = dataset
+        self._origin = origin
         self.path = path
         self.grid = grid
         self.width, self.height, self.count = grid.width, grid.height, int(dataset.count)
@@ -89,6 +93,8 @@ class Raster:
     @cached_property
     def bands(self) -> BandTable:
         """Say which role each band plays; an assumed order is dropped where negative values contradict reflectance."""
+        if self._origin is not None:
+            return self._origin.bands
         table = band_table(self.descriptions, self.colours, self.dtype, self.gsd_m)
         if table.assumed and self.dtype.startswith(("float", "int")) and "vv" not in table.roles:
             values, valid = self._sample(tuple(range(1, min(self.count, 3) + 1)))
@@ -130,6 +136,8 @@ class Raster:
     def close(self) -> None:
         """Close the file; reading afterwards is an error."""
         self.dataset.close()
+        if self._origin is not None:
+            self._origin.close()
 
     def __enter__(self) -> Self:
         return self
@@ -224,6 +232,8 @@ class Raster:
 
     def _sample(self, bands: tuple[int, ...], *, decibel: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """Read about STATISTICS_PX squared pixels: the whole image small, or blocks where that is dear."""
+        if self._origin is not None:
+            return self._origin._sample(bands, decibel=decibel)
         if self.advice is None:
             scale = min(1.0, STATISTICS_PX / max(self.width, self.height))
             size = max(1, round(self.width * scale)), max(1, round(self.height * scale))
