@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 from data_engine import templates
@@ -55,7 +56,7 @@ def classify(theme: str, rng: random.Random) -> Turn:
 def ground(phrase: str, region: Region, rng: random.Random, *, kind: BoxKind = "box") -> Turn:
     """Ask where the one object is that the phrase names and answer with its box or oriented box."""
     instruction = templates.write_instruction(f"ground_{kind}", rng, phrase=phrase)
-    return Turn(instruction, Answer(write_slot(kind, 1), (region,), task="ground"))
+    return Turn(instruction, Answer(write_slot(kind, 1), (replace(region, phrase=phrase),), task="ground"))
 
 
 def detect(label: str, regions: Sequence[Region], rng: random.Random, *, kind: BoxKind = "box") -> Turn:

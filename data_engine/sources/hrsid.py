@@ -22,8 +22,8 @@ NAME: Final = "hrsid"
 SPLITS: Final = ("all",)
 LICENCE: Final = "GPL-3.0"
 LAYOUT: Final = (
-    "<name>.png, <name>_instance_color_RGB.png and <name>_instance_id_RGB.png in one folder; they come from data/ of "
-    "https://github.com/chaozhong2010/HRSID"
+    "<name>.png, <name>_instance_color_RGB.png and <name>_instance_id_RGB.png in one folder; they come from "
+    "https://github.com/chaozhong2010/HRSID (data/)"
 )
 COLOURS: Final = {"ship": (128, 0, 0)}
 
