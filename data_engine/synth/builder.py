@@ -32,7 +32,8 @@ class Builder:
         self.rng, self.size_px, self.gsd_m, self.angle_deg, self.ground = rng, size_px, gsd_m, angle_deg, ground
         self.half = size_px * gsd_m / 2
         turn = np.radians(angle_deg)
-        self.reach = self.half * float(abs(np.cos(turn)) + abs(np.sin(turn)))
+        self.cos, self.sin = float(np.cos(turn)), float(np.sin(turn))
+        self.reach = self.half * (abs(self.cos) + abs(self.sin))
         self.areas: list[Area] = []
         self.lines: list[Line] = []
         self.things: list[Thing] = []
@@ -44,9 +45,14 @@ class Builder:
         centre, scale = self.size_px / 2, 1 / self.gsd_m
         return place(points_m, cx=centre, cy=centre, length_px=scale, width_px=scale, angle_deg=self.angle_deg)
 
+    def point(self, x: float, y: float) -> tuple[float, float]:
+        """Convert one place in local metres to image pixels."""
+        centre = self.size_px / 2
+        return centre + (x * self.cos - y * self.sin) / self.gsd_m, centre + (x * self.sin + y * self.cos) / self.gsd_m
+
     def seed(self) -> int:
         """Draw a seed for one area or thing."""
-        return int(self.rng.integers(2**31))
+        return int(self.rng.random() * 2**31)
 
     def chance(self, probability: float) -> bool:
         """Say yes with this probability."""
@@ -54,13 +60,19 @@ class Builder:
 
     def pick(self, options: Sequence[T], weights: Sequence[float] | None = None) -> T:
         """Choose one of the options."""
-        share = None if weights is None else np.array(weights) / sum(weights)
-        return options[int(self.rng.choice(len(options), p=share))]
+        if weights is None:
+            return options[int(self.rng.random() * len(options))]
+        at, left = 0, self.rng.random() * sum(weights)
+        while at < len(options) - 1 and left >= weights[at]:
+            left -= weights[at]
+            at += 1
+        return options[at]
 
     def near(self, outline: np.ndarray, margin_px: float = MARGIN_PX) -> bool:
         """Say whether an outline in px comes within the margin of the image."""
-        low, high = outline.min(axis=0), outline.max(axis=0)
-        return bool((high > -margin_px).all() and (low < self.size_px + margin_px).all())
+        (x1, y1), (x2, y2) = outline.min(axis=0), outline.max(axis=0)
+        limit = self.size_px + margin_px
+        return bool(x2 > -margin_px and y2 > -margin_px and x1 < limit and y1 < limit)
 
     def area(
         self, surface: str, *rings_m: np.ndarray, soft_m: float = 0.0, row_deg: float | None = None, block: int = FREE
@@ -109,31 +121,34 @@ class Builder:
 
     def covers(self, outline: np.ndarray, gap_px: float = 1.0) -> int:
         """Give the worst ground (FREE, SOLID or PAVED bits) under an outline in px grown by the gap."""
-        centre = outline.mean(axis=0)
-        reach = np.abs(outline - centre).max(axis=0) + 1e-6
-        grown = (outline - centre) * (1 + gap_px / reach) + centre + MARGIN_PX
-        low = np.maximum(np.floor(grown.min(axis=0)).astype(int), 0)
-        high = np.minimum(np.ceil(grown.max(axis=0)).astype(int) + 1, self.occupied.shape[0])
-        block = self.occupied[low[1] : high[1], low[0] : high[0]]
+        low, high = outline.min(axis=0), outline.max(axis=0)
+        centre, half = (low + high) / 2, (high - low) / 2 + 1e-6
+        grown = (outline - centre) * (1 + gap_px / half) + (centre + MARGIN_PX)
+        (x1, y1), (x2, y2) = low + (MARGIN_PX - gap_px), high + (MARGIN_PX + gap_px + 1)
+        corner = (max(0, int(x1)), max(0, int(y1)))
+        block = self.occupied[corner[1] : max(0, int(y2) + 1), corner[0] : max(0, int(x2) + 1)]
         if block.size == 0 or not block.any():
             return FREE
         mask = np.zeros(block.shape, np.uint8)
-        cv2.fillPoly(mask, [to_fixed(grown - low)], 255, shift=4)
-        return int(np.bitwise_or.reduce((block & mask).ravel(), initial=0))
+        cv2.fillPoly(mask, [to_fixed(grown - corner)], 255, shift=4)
+        return int(np.bitwise_or.reduce((block & mask).ravel()))
 
     def thing(
         self, label: str, unit: np.ndarray, x: float, y: float, *, length: float, width: float, angle: float = 0.0,
         height: float = 0.0, colour: tuple[str, Colour] = ("", (200, 200, 200)), variant: str = "",
-        avoid: int = SOLID, gap_m: float = 0.4,
+        avoid: int = SOLID, gap_m: float = 0.4, ground: int = SOLID,
     ) -> bool:  # fmt: skip
         """Stand a thing at local (x, y) metres unless its ground is taken or far outside; say whether it stands."""
-        centre = self.px(np.array([(x, y)]))[0]
-        pose = {"cx": float(centre[0]), "cy": float(centre[1]), "length_px": length / self.gsd_m,
-                "width_px": width / self.gsd_m, "angle_deg": angle + self.angle_deg}  # fmt: skip
+        cx, cy = self.point(x, y)
+        pose = {"cx": cx, "cy": cy, "length_px": length / self.gsd_m, "width_px": width / self.gsd_m,
+                "angle_deg": angle + self.angle_deg}  # fmt: skip
+        reach = (length + width) / self.gsd_m + MARGIN_PX
+        if not (-reach < cx < self.size_px + reach and -reach < cy < self.size_px + reach):
+            return False
         outline = place(unit, **pose)
         if not self.near(outline) or self.covers(outline, gap_m / self.gsd_m) & avoid:
             return False
-        cv2.fillPoly(self.occupied, [to_fixed(outline + MARGIN_PX)], SOLID, shift=4)
+        cv2.fillPoly(self.occupied, [to_fixed(outline + MARGIN_PX)], ground, shift=4)
         self.things.append(Thing(label, outline, height_m=height, colour=colour[1], colour_name=colour[0],
                                  variant=variant, seed=self.seed(), **pose))  # fmt: skip
         return True

@@ -20,7 +20,9 @@ ONE = 1 << SHIFT
 
 def to_fixed(points: np.ndarray, scale: float = 1.0) -> np.ndarray:
     """Convert (N, 2) px to OpenCV's fixed-point integers with SHIFT fractional bits, enlarged by `scale`."""
-    return np.rint((points * scale - 0.5) * ONE).astype(np.int32)
+    fixed = points * (scale * ONE)
+    fixed += 0.5 - 0.5 * ONE
+    return np.floor(fixed).astype(np.int32)
 
 
 def bounds(outline: np.ndarray, pad: float, shape: tuple[int, ...]) -> tuple[int, int, int, int] | None:
@@ -111,18 +113,25 @@ class Patch:
         self.block[...] = cv2.resize(self.pixels, size, interpolation=cv2.INTER_AREA)
 
 
-def cast_shadow(layer: np.ndarray, outline: np.ndarray, offset: np.ndarray, *, lifted: bool = False) -> None:
-    """Add the shadow of a prism over `outline` to a uint8 layer; a lifted thing (a plane) only casts its shape."""
+def cast_shadow(layer: np.ndarray, outline: np.ndarray, offset: np.ndarray, *, convex: bool = True) -> None:
+    """Add the shadow of a prism over `outline` (N, 2) px, whose top is moved by `offset`, to a uint8 layer."""
     moved = outline + offset
-    cv2.fillPoly(layer, [to_fixed(moved)], 255, lineType=cv2.LINE_AA, shift=SHIFT)
-    if lifted:
+    if convex:
+        hull = cv2.convexHull(np.concatenate([outline, moved]).astype(np.float32))
+        cv2.fillConvexPoly(layer, to_fixed(hull), 255, lineType=cv2.LINE_AA, shift=SHIFT)
         return
+    cv2.fillPoly(layer, [to_fixed(moved)], 255, lineType=cv2.LINE_AA, shift=SHIFT)
     following, moved_following = np.roll(outline, -1, axis=0), np.roll(moved, -1, axis=0)
     for quad in np.stack([outline, following, moved_following, moved], axis=1):
         cv2.fillConvexPoly(layer, to_fixed(quad), 255, lineType=cv2.LINE_AA, shift=SHIFT)
 
 
-def apply_shadow(rgb: np.ndarray, layer: np.ndarray, *, strength: float = 0.62, soft_px: float = 0.8) -> None:
+def cast_lifted_shadow(layer: np.ndarray, outline: np.ndarray, offset: np.ndarray) -> None:
+    """Add the shadow of a shape that stands off the ground (a plane) to a uint8 layer."""
+    cv2.fillPoly(layer, [to_fixed(outline + offset)], 255, lineType=cv2.LINE_AA, shift=SHIFT)
+
+
+def apply_shadow(rgb: np.ndarray, layer: np.ndarray, *, strength: float = 0.55, soft_px: float = 0.8) -> None:
     """Darken the image in place under a shadow layer, slightly blue, with soft edges."""
     if not layer.any():
         return

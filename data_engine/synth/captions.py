@@ -48,6 +48,8 @@ ALONE: dict[str, tuple[str, ...]] = {
     "pond": ("a pond is surrounded by green plants", "many trees are around a pond"),
     "river": ("a river with green trees on two sides", "a curved river goes through the land"),
 }
+ITSELF = {"baseball field": "baseball field", "tennis court": "tennis court"}
+BESIDE = ("surrounded by green plants", "next to a road", "near some green trees", "on a green lawn")
 LEAD = {"airport": "plane", "port": "ship", "parking": "car", "storage tanks": "storage tank", "intersection": "car",
         "tennis court": "tennis court", "railway station": "train", "baseball field": "baseball field"}  # fmt: skip
 
@@ -67,38 +69,48 @@ def counted(count: int, label: str) -> str:
 
 
 def write_captions(
-    scene_class: str, objects: Sequence[SceneObject], land: np.ndarray, rng: np.random.Generator
+    scene_class: str, objects: Sequence[SceneObject], land: np.ndarray, trees: int, rng: np.random.Generator
 ) -> tuple[str, ...]:
     """Write three captions, lower case, of what is there: the leading class first, then its surroundings."""
     counts = Counter(entry.label for entry in objects)
-    return tuple(_caption(scene_class, counts, land, rng) for _ in range(3))
+    return tuple(_caption(scene_class, counts, land, trees, rng) for _ in range(3))
 
 
-def _caption(scene_class: str, counts: Counter[str], land: np.ndarray, rng: np.random.Generator) -> str:
-    def choose(options: Sequence[str]) -> str:
-        return options[int(rng.integers(len(options)))]
-
+def _caption(scene_class: str, counts: Counter[str], land: np.ndarray, trees: int, rng: np.random.Generator) -> str:
     ranked = sorted(counts, key=lambda label: (label != LEAD.get(scene_class), -counts[label]))
-    if scene_class in ALONE and (not ranked or rng.random() < 0.6):
-        tail = f" with {counted(counts[ranked[0]], ranked[0])}" if ranked and rng.random() < 0.4 else ""
-        return choose(ALONE[scene_class]) + tail
-    place = choose(PLACES[scene_class])
+    alone = ALONE.get(scene_class, ())
+    rest = _surroundings(ranked[0 if alone else 1 :], counts, land, trees, rng)
+    if scene_class in ITSELF and counts[ITSELF[scene_class]]:
+        label = ITSELF[scene_class]
+        return f"{counted(counts[label], label)} {verb(counts[label])} {_choose(BESIDE, rng)}"
+    if alone and (not ranked or rng.random() < 0.7):
+        return _choose(alone, rng) + (rest if rng.random() < 0.5 else "")
+    place = _choose(PLACES[scene_class], rng)
     if not ranked:
-        return f"it is a picture {place}"
+        return f"many green trees are {place}" if trees > 8 else f"it is a picture taken {place}"
     first = counted(counts[ranked[0]], ranked[0])
-    verb = "is" if counts[ranked[0]] == 1 else "are"
-    parked = "parked " if ranked[0] in ("car", "plane") and scene_class in ("parking", "airport") else ""
-    rest = _surroundings(ranked[1:], counts, land, rng)
-    return f"{first} {verb} {parked}{place}{rest}"
+    parked = " parked" if ranked[0] in ("car", "plane") and scene_class in ("parking", "airport") else ""
+    return f"{first} {verb(counts[ranked[0]])}{parked} {place}{rest}"
 
 
-def _surroundings(labels: Sequence[str], counts: Counter[str], land: np.ndarray, rng: np.random.Generator) -> str:
+def verb(count: int) -> str:
+    """Give `is` or `are`."""
+    return "is" if count == 1 else "are"
+
+
+def _choose(options: Sequence[str], rng: np.random.Generator) -> str:
+    return options[int(rng.integers(len(options)))]
+
+
+def _surroundings(
+    labels: Sequence[str], counts: Counter[str], land: np.ndarray, trees: int, rng: np.random.Generator
+) -> str:
     share = np.bincount(land.ravel(), minlength=len(LAND)) / land.size
     options = [f" with {counted(counts[label], label)}" for label in labels[:2]]
+    if trees > 8:
+        options += [" and many green trees" if not labels else " surrounded by many green trees"]
     if share[LAND.index("road")] > 0.06:
         options.append(" near a road")
-    if share[LAND.index("water")] > 0.25 and share[LAND.index("water")] < 0.9:
+    if 0.25 < share[LAND.index("water")] < 0.9:
         options.append(" beside the water")
-    if share[LAND.index("forest")] + share[LAND.index("grass")] > 0.3:
-        options.append(" surrounded by green plants")
-    return options[int(rng.integers(len(options)))] if options and rng.random() < 0.8 else ""
+    return _choose(options, rng) if options and rng.random() < 0.8 else ""

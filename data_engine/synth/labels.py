@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from data_engine.synth.canvas import exact_mask, to_fixed
+from data_engine.synth.canvas import bounds, exact_mask, to_fixed
 from data_engine.synth.records import LAND, Layout, SceneObject, Thing
 from data_engine.synth.surfaces import SURFACES
 from vlm.geometry.shapes import OBB, Polygon
@@ -67,13 +67,10 @@ def label_thing(thing: Thing, layout: Layout, shift: np.ndarray, hidden: np.ndar
     outline = thing.outline + shift
     whole = bool((outline >= 0).all() and (outline <= layout.size_px).all())
     ring = outline if whole else clip_ring(outline, layout.size_px)
-    if len(ring) < 3 or ring_area(ring) < max(4.0, 0.5 * ring_area(outline)):
+    if not whole and (len(ring) < 3 or ring_area(ring) < max(4.0, 0.5 * ring_area(outline))):
         return None
-    found = exact_mask(hidden.shape, thing.outline)
-    if found is not None and found[0].any():
-        x1, y1, x2, y2 = found[1]
-        if hidden[y1:y2, x1:x2][found[0]].mean() > 0.4:
-            return None
+    if _is_hidden(thing.outline, hidden):
+        return None
     if whole:
         box = canonical_box(thing.cx + shift[0], thing.cy + shift[1], thing.length_px, thing.width_px, thing.angle_deg)
     else:
@@ -81,8 +78,18 @@ def label_thing(thing: Thing, layout: Layout, shift: np.ndarray, hidden: np.ndar
         box = canonical_box(cx, cy, w, h, angle)
     length_m = max(thing.length_px, thing.width_px) * layout.gsd_m
     size = "large" if length_m >= LARGE_M[thing.label] else "small"
-    points = tuple((float(x), float(y)) for x, y in ring)
+    points = tuple((x, y) for x, y in ring.tolist())
     return SceneObject(thing.label, Polygon(points), box, thing.colour_name, size, length_m)
+
+
+def _is_hidden(outline: np.ndarray, hidden: np.ndarray) -> bool:
+    box = bounds(outline, 1, hidden.shape)
+    if box is None or not hidden[box[1] : box[3], box[0] : box[2]].any():
+        return False
+    found = exact_mask(hidden.shape, outline)
+    if found is None or not found[0].any():
+        return False
+    return bool(hidden[box[1] : box[3], box[0] : box[2]][found[0]].mean() > 0.4)
 
 
 def label_things(

@@ -41,6 +41,14 @@ def _tone_table(look: Look) -> np.ndarray:
     return (np.clip(toned, 0, 1) * 255).round().astype(np.uint8)[None]
 
 
+def roughen(rgb: np.ndarray, seed: int) -> np.ndarray:
+    """Weather every surface of a painted scene (H, W, 3) uint8 by a few percent of fine and broad noise."""
+    rng = np.random.default_rng(seed)
+    rough = 1 + np.float32(0.035) * crop(power_tile(0.55), rng, rgb.shape[:2])
+    rough += np.float32(0.025) * crop(power_tile(1.0), rng, rgb.shape[:2])
+    return cv2.multiply(rgb, cv2.merge([rough, rough, rough]), dtype=cv2.CV_8U)
+
+
 def expose(rgb: np.ndarray, look: Look) -> np.ndarray:
     """Photograph a painted scene (H, W, 3) uint8: registration shift, optics, atmosphere and sensor noise."""
     if look.shift_px != (0.0, 0.0):

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 
@@ -51,10 +53,11 @@ def kidney(rng: np.random.Generator) -> np.ndarray:
 
 def place(unit: np.ndarray, *, cx: float, cy: float, length_px: float, width_px: float, angle_deg: float) -> np.ndarray:
     """Scale, turn and move a unit outline (N, 2) into image pixels."""
-    angle = np.radians(angle_deg)
-    cos, sin = np.cos(angle), np.sin(angle)
-    x, y = unit[:, 0] * length_px, unit[:, 1] * width_px
-    return np.stack([cx + x * cos - y * sin, cy + x * sin + y * cos], axis=1)
+    angle = math.radians(angle_deg)
+    cos, sin = math.cos(angle), math.sin(angle)
+    turned = np.dot(unit, ((length_px * cos, length_px * sin), (-width_px * sin, width_px * cos)))
+    turned += (cx, cy)
+    return turned
 
 
 def rectangle(x1: float, y1: float, x2: float, y2: float) -> np.ndarray:

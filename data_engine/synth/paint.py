@@ -9,10 +9,20 @@ import numpy as np
 
 from data_engine.synth import paint_structures as structures
 from data_engine.synth import paint_vehicles as vehicles
-from data_engine.synth.canvas import Patch, apply_shadow, blend, bounds, cast_shadow, draw_lines, fill_mask
-from data_engine.synth.looks import expose
+from data_engine.synth.canvas import (
+    Patch,
+    apply_shadow,
+    blend,
+    bounds,
+    cast_lifted_shadow,
+    cast_shadow,
+    draw_lines,
+    fill_mask,
+    to_fixed,
+)
+from data_engine.synth.looks import expose, roughen
 from data_engine.synth.records import Area, Layout, Look, Thing
-from data_engine.synth.surfaces import render_surface
+from data_engine.synth.surfaces import render_ground, render_surface
 from data_engine.synth.trees import paint_trees
 
 PAINTERS: dict[str, Callable[[Patch, Thing, Look], None]] = {
@@ -41,7 +51,7 @@ LOW = {"bridge", "car", "gate", "pier", "platform", "ship", "train", "truck"}
 def paint_layout(layout: Layout, look: Look) -> np.ndarray:
     """Render a layout as uint8 (size_px, size_px, 3) RGB on this day."""
     shape = (layout.size_px, layout.size_px)
-    rgb = render_surface(layout.ground, shape, gsd_m=layout.gsd_m, season=look.season, shadow_deg=look.shadow_deg,
+    rgb = render_ground(layout.ground, shape, gsd_m=layout.gsd_m, season=look.season, shadow_deg=look.shadow_deg,
                          seed=layout.seed)  # fmt: skip
     for area in layout.areas:
         _paint_area(rgb, area, layout.gsd_m, look)
@@ -58,7 +68,7 @@ def paint_layout(layout: Layout, look: Look) -> np.ndarray:
     _shade(rgb, [*tall, *trees], layout.gsd_m, look)
     _paint_things(rgb, tall, look)
     paint_trees(rgb, trees, look)
-    return expose(rgb, look)
+    return expose(roughen(rgb, layout.seed), look)
 
 
 def _paint_area(rgb: np.ndarray, area: Area, gsd_m: float, look: Look) -> None:
@@ -80,9 +90,13 @@ def _shade(rgb: np.ndarray, things: Iterable[Thing], gsd_m: float, look: Look) -
     angle = np.radians(look.shadow_deg)
     direction = np.array([np.cos(angle), np.sin(angle)]) * look.shadow_ratio / gsd_m
     for thing in things:
-        lifted = thing.label in ("plane", "tree")
-        reach = thing.height_m * (0.6 if thing.label == "tree" else 1.0)
-        cast_shadow(layer, thing.outline, direction * reach, lifted=lifted)
+        if thing.label == "tree":
+            x, y = to_fixed(np.array((thing.cx, thing.cy)) + direction * (0.6 * thing.height_m)).tolist()
+            cv2.circle(layer, (x, y), int(thing.length_px * 7), 255, -1, cv2.LINE_AA, 4)
+        elif thing.label == "plane":
+            cast_lifted_shadow(layer, thing.outline, direction * thing.height_m)
+        else:
+            cast_shadow(layer, thing.outline, direction * thing.height_m, convex="ell" not in thing.variant)
     apply_shadow(rgb, layer, soft_px=0.5 + 0.3 / gsd_m * 0.5)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from data_engine.synth.canvas import Patch
-from data_engine.synth.noise import crop, power_tile
 from data_engine.synth.outlines import CIRCLE, rectangle, stadium
 from data_engine.synth.paint_vehicles import CARGO, part, shade
 from data_engine.synth.records import Colour, Look, Thing
@@ -18,14 +17,6 @@ def _lit(thing: Thing, look: Look, normal_deg: float, strength: float = 0.24) ->
     """Shade a roof plane that falls towards `normal_deg` in the thing's frame: bright towards the sun."""
     towards_sun = np.cos(np.radians(thing.angle_deg + normal_deg - look.shadow_deg - 180))
     return shade(thing.colour, 1 + strength * float(towards_sun))
-
-
-def _grain(patch: Patch, thing: Thing, rng: np.random.Generator, strength: float) -> None:
-    """Roughen the pixels of a thing with fine and broad noise."""
-    shape = patch.pixels.shape[:2]
-    noise = crop(power_tile(0.55), rng, shape, zoom=patch.zoom * 0.8) + crop(power_tile(1.5), rng, shape)
-    noise *= strength * patch.mask(thing.outline)
-    patch.pixels[...] = np.clip(patch.pixels + noise[..., None], 0, 255)
 
 
 def _gable(patch: Patch, thing: Thing, look: Look, box: tuple[float, float, float, float], *, hip: bool) -> None:
@@ -84,7 +75,6 @@ def paint_building(patch: Patch, thing: Thing, look: Look) -> None:
         _shed(patch, thing, look)
     else:
         _flat_roof(patch, thing, look, rng)
-    _grain(patch, thing, rng, 6.0)
     patch.line(thing.outline, 0.25, shade(thing.colour, 0.66), closed=True)
 
 
@@ -163,7 +153,6 @@ def _paint_pitch(patch: Patch, thing: Thing, box: tuple[float, float, float, flo
 def paint_football_field(patch: Patch, thing: Thing, look: Look) -> None:
     """Paint a football pitch: mown stripes and white lines."""
     _paint_pitch(patch, thing, (-0.5, -0.5, 0.5, 0.5), thing.colour)
-    _grain(patch, thing, np.random.default_rng(thing.seed), 5.0)
 
 
 def paint_running_track(patch: Patch, thing: Thing, look: Look) -> None:
@@ -179,7 +168,6 @@ def paint_running_track(patch: Patch, thing: Thing, look: Look) -> None:
     patch.fill(part(thing, stadium(*sides) * sides / (thing.length_px, thing.width_px)), shade(TURF, 0.92))
     straight = (thing.length_px - thing.width_px) / thing.length_px / 2
     _paint_pitch(patch, thing, (-straight - 0.03, -0.32, straight + 0.03, 0.32), TURF)
-    _grain(patch, thing, np.random.default_rng(thing.seed), 6.0)
 
 
 def paint_baseball_field(patch: Patch, thing: Thing, look: Look) -> None:
@@ -194,7 +182,6 @@ def paint_baseball_field(patch: Patch, thing: Thing, look: Look) -> None:
     patch.fill(part(thing, CIRCLE * (0.045, 0.032) + (-0.31, 0.0)), clay)
     for side in (-1, 1):
         patch.line(part(thing, np.array([(-0.5, 0.0), (0.207, side * 0.5)])), 0.4, WHITE)
-    _grain(patch, thing, np.random.default_rng(thing.seed), 6.0)
 
 
 def paint_bridge(patch: Patch, thing: Thing, look: Look) -> None:
@@ -204,7 +191,6 @@ def paint_bridge(patch: Patch, thing: Thing, look: Look) -> None:
     marks = max(3, int(thing.length_px / 14))
     for start in np.linspace(-0.49, 0.49, marks, endpoint=False):
         patch.fill(part(thing, rectangle(start, -0.015, start + 0.5 / marks, 0.015)), WHITE)
-    _grain(patch, thing, np.random.default_rng(thing.seed), 5.0)
 
 
 def paint_container(patch: Patch, thing: Thing, look: Look) -> None:
@@ -222,4 +208,3 @@ def paint_slab(patch: Patch, thing: Thing, look: Look) -> None:
     """Paint a plain slab (pier, jetty, platform) with a lighter edge."""
     patch.fill(thing.outline, thing.colour)
     patch.line(thing.outline, 0.4, shade(thing.colour, 1.18), closed=True)
-    _grain(patch, thing, np.random.default_rng(thing.seed), 6.0)

@@ -27,7 +27,7 @@ def airport(b: Builder) -> None:
     span = length * (1.25 if light else 0.95)
     front = float(b.rng.uniform(-0.35, 0.05)) * b.half
     edge = front + length * float(b.rng.uniform(1.8, 2.6))
-    b.area("concrete", b.rect(-r, -r, r, edge))
+    b.area("concrete", b.rect(-r, -r, r, edge), block=PAVED)
     for at in np.arange(-r, r, 7.5):
         b.line([(at, -r), (at, edge)], width_m=0.12, colour=(128, 126, 120))
     for at in np.arange(-r, edge, 7.5):
@@ -55,7 +55,7 @@ def airport(b: Builder) -> None:
                 (add_truck if b.chance(0.3) else add_car)(b, x + dx, front + dy, float(b.rng.choice([0, 90])))
     lane = front + length * 1.5
     b.line([(-r, lane), (r, lane)], width_m=0.5, colour=YELLOW_MARK)
-    b.area("asphalt", b.rect(-r, edge + 24, r, edge + 24 + 34))
+    b.area("asphalt", b.rect(-r, edge + 24, r, edge + 24 + 34), block=PAVED)
     b.line([(-r, edge + 41), (r, edge + 41)], width_m=0.9, dash_m=20)
     for y in (edge + 26, edge + 56):
         b.line([(-r, y), (r, y)], width_m=0.6)
@@ -64,7 +64,7 @@ def airport(b: Builder) -> None:
 def _quay(b: Builder, shore: float) -> None:
     """Fill the land side of a quay with containers, sheds, lorries and a road."""
     r = b.reach
-    b.area("concrete", b.rect(-r, -r, r, shore), block=0)
+    b.area("concrete", b.rect(-r, -r, r, shore), block=PAVED)
     b.line([(-r, shore - 2), (r, shore - 2)], width_m=0.7, colour=(110, 108, 104))
     for offset in (6.0, 18.0):
         b.line([(-r, shore - offset), (r, shore - offset)], width_m=0.3, colour=(96, 94, 92))
@@ -97,7 +97,7 @@ def _marina(b: Builder, shore: float) -> None:
             for side in (-1, 1):
                 if b.chance(0.68):
                     size = float(b.rng.uniform(8, 14))
-                    add_ship(b, x + side * (1.9 + size / 2), float(y), 0 if side > 0 else 180, size)
+                    add_ship(b, x + side * (2.7 + size / 2), float(y), 0 if side > 0 else 180, size)
 
 
 def port(b: Builder) -> None:
@@ -108,7 +108,7 @@ def port(b: Builder) -> None:
     marina = b.half < 40 or b.chance(0.45)
     if marina:
         b.area("grass", b.rect(-r, -r, r, shore))
-        b.area("concrete", b.rect(-r, shore - 9, r, shore))
+        b.area("concrete", b.rect(-r, shore - 9, r, shore), block=PAVED)
         b.road(np.array([(-r, shore - 20), (r, shore - 20)]), 7)
         x = -r
         while x < r:
@@ -154,7 +154,7 @@ def parking(b: Builder) -> None:
             x += wide
     y = top + 4
     while y < r:
-        for row, nose in ((y, 90.0), (y + 11.0 if b.chance(0.0) else y + 5.2, -90.0)):
+        for row, nose in ((y, 90.0), (y + 5.2, -90.0)):
             _stalls(b, row, nose, fill)
         y += 17.0
     for x, y in b.spots(3):

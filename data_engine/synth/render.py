@@ -25,7 +25,8 @@ def photograph(layout: Layout, look: Look, *, seed: int) -> Scene:
     rgb = paint_layout(layout, look)
     objects = label_things(layout, layout.things, look.shift_px)
     land = land_cover(layout, look.shift_px)
-    captions = write_captions(layout.kind, objects, land, np.random.default_rng([seed, 3]))
+    trees = sum(thing.label == "tree" for thing in layout.things)
+    captions = write_captions(layout.kind, objects, land, trees, np.random.default_rng([seed, 3]))
     crs, transform = place_on_map(seed, layout.gsd_m)
     return Scene(rgb, objects, land, layout.kind, captions[0], layout.gsd_m, crs, transform, seed, captions)
 

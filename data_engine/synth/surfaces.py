@@ -110,6 +110,26 @@ def _rows(shape: tuple[int, int], gsd_m: float, rows_m: float, row_deg: float) -
     return 15 * np.sin(across * np.float32(2 * np.pi / period)) - 26 * tracks
 
 
+MOTTLE: dict[str, str] = {
+    "grass": "meadow", "lawn": "grass", "meadow": "grass", "soil": "grass", "bareland": "gravel", "desert": "sand",
+    "concrete": "gravel", "lot": "asphalt", "gravel": "soil", "sea": "green_water",
+}  # fmt: skip
+
+
+def render_ground(
+    surface: str, shape: tuple[int, int], *, gsd_m: float, season: float, shadow_deg: float, seed: int
+) -> np.ndarray:
+    """Fill (rows, cols) with a surface that a second one mottles in broad patches: uint8 (rows, cols, 3)."""
+    base = render_surface(surface, shape, gsd_m=gsd_m, season=season, shadow_deg=shadow_deg, seed=seed)
+    if surface not in MOTTLE:
+        return base
+    second = render_surface(MOTTLE[surface], shape, gsd_m=gsd_m, season=season, shadow_deg=shadow_deg, seed=seed + 1)
+    rng = np.random.default_rng(seed + 2)
+    patches = crop(power_tile(1.5), rng, shape, zoom=float(np.clip(1.2 / gsd_m, 0.3, 8)))
+    weight = np.clip(patches * np.float32(0.55) + np.float32(rng.uniform(-0.4, 0.3)), 0, np.float32(0.8))
+    return cv2.blendLinear(second, base, weight, 1 - weight)
+
+
 def render_surface(
     surface: str, shape: tuple[int, int], *, gsd_m: float, season: float, shadow_deg: float, seed: int,
     row_deg: float | None = None,

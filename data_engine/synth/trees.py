@@ -18,19 +18,20 @@ STAMP_PX, STAMPS = 48, 12
 def _stamps() -> tuple[np.ndarray, np.ndarray]:
     """Make crowns lit from -x: brightness and cover, each (STAMPS, STAMP_PX, STAMP_PX) float32."""
     rng = np.random.default_rng(11)
-    at = (np.arange(STAMP_PX) + 0.5) / STAMP_PX * 2 - 1
+    at = (np.arange(STAMP_PX, dtype=np.float32) + 0.5) / STAMP_PX * 2 - 1
     x, y = np.meshgrid(at, at)
-    turn, radius = np.arctan2(y, x), np.hypot(x, y)
     bright, cover = [], []
     for _ in range(STAMPS):
-        edge = np.full_like(x, 0.86)
-        for octave in (2, 3, 5, 7):
-            edge += 0.09 / octave**0.5 * rng.normal() * np.cos(octave * turn + rng.uniform(0, 6.28))
-        dome = np.sqrt(np.clip(1 - (radius / edge) ** 2, 0, 1))
-        leaves = crop(power_tile(1.0), rng, x.shape, zoom=0.5)
-        bright.append(0.62 + 0.34 * dome - 0.34 * x * (1 - 0.4 * dome) + 0.13 * leaves)
-        cover.append(np.clip((edge - radius + 0.05 * leaves) * 9, 0, 1))
-    return np.array(bright, np.float32), np.array(cover, np.float32)
+        height = np.zeros_like(x)
+        for _ in range(int(rng.integers(9, 22))):
+            turn, reach, size = rng.uniform(0, 6.28), 0.62 * rng.uniform(0, 1) ** 0.6, rng.uniform(0.22, 0.42)
+            away = ((x - reach * np.cos(turn)) ** 2 + (y - reach * np.sin(turn)) ** 2) / size**2
+            height = np.maximum(height, np.sqrt(np.clip(1 - away, 0, 1)) * size + 0.35 * (1 - reach) * (away < 1))
+        leaves = crop(power_tile(0.8), rng, x.shape, zoom=0.6)
+        slope = cv2.Sobel(cv2.GaussianBlur(height.astype(np.float32), (0, 0), 1.2), cv2.CV_32F, 1, 0, ksize=3)
+        bright.append(0.6 + 0.62 * height + 0.75 * slope - 0.16 * x + 0.1 * leaves)
+        cover.append(np.clip(height * 9 - 0.5, 0, 1))
+    return np.clip(np.array(bright, np.float32), 0.3, 1.7), np.array(cover, np.float32)
 
 
 def _turned_stamps(look: Look) -> list[np.ndarray]:
