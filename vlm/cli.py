@@ -17,7 +17,9 @@ import typer
 from vlm.errors import NadirError
 from vlm.records import Task
 
-Format = Literal["text", "json", "geojson", "gpkg", "parquet", "png", "html", "coco", "dota", "yolo"]
+Format = Literal[
+    "text", "json", "geojson", "gpkg", "parquet", "png", "html", "coco", "dota", "yolo", "yolo-obb", "yolo-seg"
+]
 
 _Images = Annotated[list[str], typer.Argument(metavar="IMAGE [IMAGE2]", show_default=False)]
 _Model = Annotated[Path | None, typer.Option(metavar="DIR", help="A model directory; the built-in model by default.")]

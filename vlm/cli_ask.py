@@ -27,8 +27,7 @@ _SUFFIXES = {
     ".txt": "text", ".json": "json", ".geojson": "geojson", ".gpkg": "gpkg", ".parquet": "parquet",
     ".png": "png", ".html": "html", ".htm": "html",
 }  # fmt: skip
-_FILES_ONLY = ("gpkg", "parquet", "png", "coco", "dota", "yolo")
-_VECTORS = ("geojson", "gpkg", "parquet", "coco", "dota", "yolo")
+_PRINTED = ("text", "json", "geojson", "html")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,7 @@ def choose_format(format: str | None, out: Path | None) -> str:
             "or give --format"
         )
     chosen = format or ("text" if out is None else _SUFFIXES[out.suffix.lower()])
-    if out is None and chosen in _FILES_ONLY:
+    if out is None and chosen not in _PRINTED:
         raise OutputError(f"the format {chosen} is written to files, not to the terminal: name one with --out FILE")
     return chosen
 
@@ -173,10 +172,10 @@ def write_as(answer: Answer, format: str, question: Question, out: Path) -> None
 
     Raises OutputError when the file cannot be written.
     """
-    if format in _VECTORS:
+    if format == "geojson" or format not in (*_PRINTED, "png"):
         from vlm.vector import write_answers
 
-        write_answers((answer,), out, format=format)
+        write_answers((answer,), out, format=format, image_names=[[Path(image).name for image in question.images]])
         return
     try:
         if format == "png":

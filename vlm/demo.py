@@ -135,7 +135,8 @@ def write_demo(entries: Sequence[Entry], out: Path, *, model: str) -> Path:
         raise OutputError(
             f"{out} cannot be written: {error.strerror or error}; choose another folder with --out"
         ) from error
-    write_answers([entry.answer for entry in entries], out / "answers.geojson", format="geojson")
+    names = [[Path(image).name for image in entry.images] for entry in entries]
+    write_answers([entry.answer for entry in entries], out / "answers.geojson", format="geojson", image_names=names)
     return out / "report.html"
 
 

@@ -127,7 +127,7 @@ def render_overlay(answer: Answer, pictures: Sequence[Picture]) -> PilImage:
     from PIL import Image
 
     marks = marks_of(answer)
-    drawn = [draw_marks(picture, [m for m in marks if m.image == index]) for index, picture in enumerate(pictures)]
+    drawn = [draw_marks(picture, marks, image=index) for index, picture in enumerate(pictures)]
     width = sum(image.width for image in drawn) + _GAP_PX * (len(drawn) - 1)
     canvas = Image.new("RGB", (width, max(image.height for image in drawn)), "white")
     left = 0
@@ -137,8 +137,11 @@ def render_overlay(answer: Answer, pictures: Sequence[Picture]) -> PilImage:
     return canvas
 
 
-def draw_marks(picture: Picture, marks: Sequence[Mark]) -> PilImage:
-    """Draw marks over one picture, smooth, with a numbered tag at each; small pictures are enlarged to stay legible."""
+def draw_marks(picture: Picture, marks: Sequence[Mark], *, image: int = 0) -> PilImage:
+    """Draw marks over the picture of one image, smooth; those of another date without fill and tag.
+
+    Small pictures are enlarged to stay legible.
+    """
     from PIL import Image
     from PIL.ImageDraw import Draw
 
@@ -149,12 +152,12 @@ def draw_marks(picture: Picture, marks: Sequence[Mark]) -> PilImage:
     base = Image.fromarray(picture.rgb).resize(fine, Image.Resampling.BICUBIC).convert("RGBA")
     shade = Image.new("RGBA", fine)
     for mark in marks:
-        _draw_shape(Draw(shade), mark, list(_to_canvas(mark, picture.view, fine)))
+        _draw_shape(Draw(shade), mark, mark.filled and mark.image == image, list(_to_canvas(mark, picture.view, fine)))
     base.alpha_composite(shade)
-    image = base.convert("RGB").resize(size, Image.Resampling.LANCZOS)
-    for mark in marks:
-        _draw_tag(Draw(image), mark, list(_to_canvas(mark, picture.view, size)))
-    return image
+    drawn = base.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+    for mark in (mark for mark in marks if mark.image == image):
+        _draw_tag(Draw(drawn), mark, list(_to_canvas(mark, picture.view, size)))
+    return drawn
 
 
 def _to_canvas(mark: Mark, view: Window, size: tuple[int, int]) -> Iterator[list[Point]]:
@@ -162,10 +165,10 @@ def _to_canvas(mark: Mark, view: Window, size: tuple[int, int]) -> Iterator[list
         yield [((x - view.x) * size[0] / view.w, (y - view.y) * size[1] / view.h) for x, y in ring]
 
 
-def _draw_shape(draw: ImageDraw, mark: Mark, rings: Sequence[list[Point]]) -> None:
+def _draw_shape(draw: ImageDraw, mark: Mark, filled: bool, rings: Sequence[list[Point]]) -> None:
     red, green, blue = (int(mark.colour[at : at + 2], 16) for at in (1, 3, 5))
     width = 3 * _SUPERSAMPLE
-    if mark.filled:
+    if filled:
         for ring in rings:
             draw.polygon(ring, fill=(red, green, blue, 90))
     for ring in rings:

@@ -144,8 +144,8 @@ def _wgs84_transform(crs: str) -> Callable[[float, float], Point]:
 def _from_lonlat(grid: Grid, lon: float, lat: float) -> Point:
     if not (-360 <= lon <= 360 and -90 <= lat <= 90):
         raise WindowError(
-            f"the region has a corner at longitude {lon:g}, latitude {lat:g}, which is not on the earth: expected degrees, "
-            "longitude first, or another CRS named after an @"
+            f"the region has a corner at longitude {lon:g}, latitude {lat:g}, which is not on the earth: "
+            "expected degrees, longitude first, or another CRS named after an @"
         )
     return grid.from_wgs84(lon, lat)
 

@@ -23,7 +23,6 @@ from vlm.summary import (
     render_area,
     render_length,
     render_lonlat,
-    render_words,
     summarise_regions,
 )
 
@@ -118,6 +117,13 @@ class Card:
     stages: tuple[Stage, ...]
 
     @property
+    def layout(self) -> str:
+        """Name the layout: `wide` for two dates, `bare` without a picture, `brief` for words alone, else `full`."""
+        if len(self.figures) != 1:
+            return "wide" if self.figures else "bare"
+        return "full" if self.rows else "brief"
+
+    @property
     def colours(self) -> tuple[str, ...]:
         """Give the colour of each region, by index."""
         return tuple(row.colour for row in self.rows)
@@ -167,12 +173,9 @@ def _template(name: str) -> Template:
 def _card(entry: Entry) -> Card:
     answer = entry.answer
     marks = marks_of(answer)
-    parts = answer_parts(answer)
-    if not any(isinstance(part, str) and part.strip() for part in parts):
-        parts = (render_words(answer),)
     summaries = summarise_regions(answer)
     rows = tuple(_row(summary, mark.colour) for summary, mark in zip(summaries, marks, strict=True))
-    return Card(entry, parts, _figures(entry, marks), rows, _stages(answer.cost))
+    return Card(entry, answer_parts(answer), _figures(entry, marks), rows, _stages(answer.cost))
 
 
 def _figures(entry: Entry, marks: Sequence[Mark]) -> tuple[Figure, ...]:
@@ -239,9 +242,9 @@ def _row(region: RegionSummary, colour: str) -> Row:
     image = f"image {region.image + 1}: " if region.image else ""
     size = f"{region.area_px:,.0f} px²" if region.area_m2 is None else render_area(region.area_m2)
     if region.length_m is not None:
-        size += f", {render_length(region.length_m)} long"
+        size += f"\n{render_length(region.length_m)} long"
     place = "" if region.lonlat is None else render_lonlat(region.lonlat)
-    pixels = f"{image}{x1:.0f}, {y1:.0f} to {x2:.0f}, {y2:.0f}"
+    pixels = f"{image}{x1:.0f}, {y1:.0f}\nto {x2:.0f}, {y2:.0f}"
     return Row(region.number, region.phrase or "region", region.kind, colour, place, pixels, size)
 
 

@@ -5,6 +5,7 @@ Knows nothing about drawing. Coordinates are pixels of the original image; map c
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from vlm.records import Answer, Cost, Region
 if TYPE_CHECKING:
     from vlm.grid import Grid
 
+_MOST_NAMED = 12
 _KINDS: dict[type, str] = {HBB: "box", OBB: "oriented box", Polygon: "polygon", Mask: "mask"}
 
 
@@ -67,17 +69,26 @@ def _summarise(number: int, region: Region, answer: Answer) -> RegionSummary:
 
 
 def _place(region: RegionSummary, geometry: Geometry, grid: Grid) -> RegionSummary:
-    from vlm.vector import measure
+    from vlm.measure import measure
 
     x1, y1, x2, y2 = region.box_px
     measured = measure(geometry, grid)
     lon, lat = grid.to_wgs84((x1 + x2) / 2, (y1 + y2) / 2)
-    return replace(region, lonlat=(lon, lat), area_m2=measured.get("area_m2"), length_m=measured.get("length_m"))
+    lonlat = (lon, lat) if math.isfinite(lon) and math.isfinite(lat) else None
+    return replace(region, lonlat=lonlat, area_m2=measured.get("area_m2"), length_m=measured.get("length_m"))
 
 
 def answer_parts(answer: Answer) -> tuple[str | int, ...]:
-    """Cut the answer's template into text and region indices, in reading order; a `ref` slot gives the phrase first."""
-    return tuple(_parts(answer.template, answer.regions))
+    """Cut the answer's template into text and region indices, in reading order; a `ref` slot gives the phrase first.
+
+    A template of slots alone begins with what was found; a slot of many regions names its first and its last one.
+    """
+    parts = tuple(_parts(answer.template, answer.regions))
+    if any(isinstance(part, str) and re.search(r"\w", part) for part in parts):
+        return parts
+    phrases = {region.phrase for region in answer.regions if region.phrase}
+    what = phrases.pop() if len(phrases) == 1 else ("region" if len(answer.regions) == 1 else "regions")
+    return (f"{len(answer.regions)} × {what}: " if answer.regions else "nothing", *parts)
 
 
 def _parts(template: str, regions: Sequence[Region]) -> Iterator[str | int]:
@@ -87,16 +98,16 @@ def _parts(template: str, regions: Sequence[Region]) -> Iterator[str | int]:
             continue
         if piece.ref and regions[piece.indices[0]].phrase:
             yield f"{regions[piece.indices[0]].phrase} "
-        yield from piece.indices
+        if len(piece.indices) > _MOST_NAMED:
+            yield from (piece.indices[0], " … ", piece.indices[-1])
+        else:
+            yield from piece.indices
 
 
 def render_words(answer: Answer) -> str:
     """Render the answer as a sentence in which `[1]` stands for the first region, as in the overlay and the table."""
-    parts = answer_parts(answer)
-    words = "".join(part if isinstance(part, str) else f"[{part + 1}]" for part in parts).replace("][", "] [")
-    if any(isinstance(part, str) and re.search(r"\w", part) for part in parts):
-        return words.strip()
-    return f"{len(answer.regions)} {'region' if len(answer.regions) == 1 else 'regions'}: {words.strip()}".rstrip(": ")
+    words = "".join(part if isinstance(part, str) else f"[{part + 1}]" for part in answer_parts(answer))
+    return words.replace("][", "] [").strip()
 
 
 def render_region_line(region: RegionSummary) -> str:
