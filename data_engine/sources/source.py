@@ -59,13 +59,23 @@ def describe_image(
     gsd_m: float | None = None,
 ) -> Image:
     """Name an image by path with the size from its header; a missing or unreadable file raises DataError."""
-    from PIL import Image as Picture
-    from PIL import UnidentifiedImageError
-
     require_path(path, name=name, layout=layout)
     try:
-        with Picture.open(path) as picture:
-            width, height = picture.size
-    except (OSError, UnidentifiedImageError) as error:
+        width, height = _read_size(path)
+    except OSError as error:
         raise DataError(f"{name}: {path} cannot be opened as an image ({error}): copy it again") from error
     return Image(path=str(path), width=width, height=height, date=date, sensor=sensor, bands=bands, gsd_m=gsd_m)
+
+
+def _read_size(path: Path) -> tuple[int, int]:
+    """Read (width, height) from the header: with pillow, and with GDAL what pillow holds for a decompression bomb."""
+    from PIL import Image as Picture
+
+    try:
+        with Picture.open(path) as picture:
+            return picture.size
+    except Picture.DecompressionBombError:
+        from vlm.raster import Raster
+
+        with Raster.open(path) as raster:
+            return raster.width, raster.height

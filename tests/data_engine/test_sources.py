@@ -382,3 +382,11 @@ def test_image_header_of_a_truncated_file(tmp_path):
     path.write_bytes(b"")
     with pytest.raises(DataError, match="cannot be opened as an image"):
         describe_image(path, name="x", layout="y")
+
+
+def test_image_header_of_a_huge_file(tmp_path, monkeypatch):
+    """DOTA has images of 20,000 x 20,000 px, which pillow refuses to open."""
+    write_image(tmp_path / "huge.png", (64, 32))
+    monkeypatch.setattr("PIL.Image.MAX_IMAGE_PIXELS", 100)
+    image = describe_image(tmp_path / "huge.png", name="x", layout="y")
+    assert (image.width, image.height) == (64, 32)
