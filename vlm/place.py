@@ -138,7 +138,15 @@ def _turns(degrees_east: float) -> int:
 
 def _led_along_pole(ring: np.ndarray) -> np.ndarray:
     """Close a ring that goes once around the earth along the pole that it surrounds; give any other as it is."""
-    if abs(ring[-1, 0] - ring[0, 0]) < _WORLD_DEG / 2:
+    turn = ring[-1, 0] - ring[0, 0]
+    if abs(turn) < _WORLD_DEG / 2:
         return np.concatenate([ring[:-1], ring[:1]])
+    sheets = np.floor((ring[:, 0] + 180) / _WORLD_DEG)
+    before = int(np.flatnonzero(np.diff(sheets))[0])
+    seam = max(sheets[before], sheets[before + 1]) * _WORLD_DEG - 180
+    share = (seam - ring[before, 0]) / (ring[before + 1, 0] - ring[before, 0])
+    lat = ring[before, 1] + share * (ring[before + 1, 1] - ring[before, 1])
     pole = math.copysign(90.0, ring[:, 1].mean())
-    return np.concatenate([ring, [(ring[-1, 0], pole), (ring[0, 0], pole)], ring[:1]])
+    start, end = (seam, lat), (seam + turn, lat)
+    along = [end, (seam + turn, pole), (seam, pole), start]
+    return np.concatenate([[start], ring[before + 1 : -1], np.add(ring[: before + 1], (turn, 0)), along])
