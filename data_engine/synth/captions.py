@@ -22,7 +22,7 @@ PLACES: dict[str, tuple[str, ...]] = {
     "farmland": ("in the farmland", "near several pieces of farmland"),
     "forest": ("in a forest",),
     "industrial": ("in an industrial area", "in a factory area"),
-    "intersection": ("at a road intersection", "near a crossroads"),
+    "intersection": ("at an intersection", "at the corners of a crossroads"),
     "meadow": ("in a meadow",),
     "medium residential": ("in a medium residential area", "in a residential area"),
     "park": ("in a park",),
@@ -48,10 +48,14 @@ ALONE: dict[str, tuple[str, ...]] = {
     "pond": ("a pond is surrounded by green plants", "many trees are around a pond"),
     "river": ("a river with green trees on two sides", "a curved river goes through the land"),
 }
-ITSELF = {"baseball field": "baseball field", "tennis court": "tennis court"}
-BESIDE = ("surrounded by green plants", "next to a road", "near some green trees", "on a green lawn")
-LEAD = {"airport": "plane", "port": "ship", "parking": "car", "storage tanks": "storage tank", "intersection": "car",
-        "tennis court": "tennis court", "railway station": "train", "baseball field": "baseball field"}  # fmt: skip
+ITSELF = {"baseball field": ("baseball field",), "tennis court": ("tennis court",),
+          "playground": ("running track", "football field")}  # fmt: skip
+BESIDE = ("surrounded by green plants", "next to a road", "near some green trees", "near several buildings")
+LEAD: dict[str, tuple[str, ...]] = {
+    "airport": ("plane",), "port": ("ship",), "parking": ("car",), "storage tanks": ("storage tank",), "intersection": ("car",),
+    "railway station": ("train",), "dense residential": ("building",), "medium residential": ("building",),
+    "sparse residential": ("building",), "commercial": ("building",), "industrial": ("building",), **ITSELF,
+}  # fmt: skip
 
 
 def plural(label: str) -> str:
@@ -77,19 +81,20 @@ def write_captions(
 
 
 def _caption(scene_class: str, counts: Counter[str], land: np.ndarray, trees: int, rng: np.random.Generator) -> str:
-    ranked = sorted(counts, key=lambda label: (label != LEAD.get(scene_class), -counts[label]))
+    lead = LEAD.get(scene_class, ())
+    ranked = sorted(counts, key=lambda label: (label not in lead, -counts[label]))
+    if ranked and ranked[0] in ITSELF.get(scene_class, ()):
+        return f"{counted(counts[ranked[0]], ranked[0])} {verb(counts[ranked[0]])} {_choose(BESIDE, rng)}"
     alone = ALONE.get(scene_class, ())
-    rest = _surroundings(ranked[0 if alone else 1 :], counts, land, trees, rng)
-    if scene_class in ITSELF and counts[ITSELF[scene_class]]:
-        label = ITSELF[scene_class]
-        return f"{counted(counts[label], label)} {verb(counts[label])} {_choose(BESIDE, rng)}"
     if alone and (not ranked or rng.random() < 0.7):
-        return _choose(alone, rng) + (rest if rng.random() < 0.5 else "")
+        tail = f" with {counted(counts[ranked[0]], ranked[0])}" if ranked and rng.random() < 0.4 else ""
+        return _choose(alone, rng) + tail
     place = _choose(PLACES[scene_class], rng)
     if not ranked:
         return f"many green trees are {place}" if trees > 8 else f"it is a picture taken {place}"
     first = counted(counts[ranked[0]], ranked[0])
     parked = " parked" if ranked[0] in ("car", "plane") and scene_class in ("parking", "airport") else ""
+    rest = _surroundings(ranked[1:], counts, land, trees, rng)
     return f"{first} {verb(counts[ranked[0]])}{parked} {place}{rest}"
 
 
@@ -108,7 +113,7 @@ def _surroundings(
     share = np.bincount(land.ravel(), minlength=len(LAND)) / land.size
     options = [f" with {counted(counts[label], label)}" for label in labels[:2]]
     if trees > 8:
-        options += [" and many green trees" if not labels else " surrounded by many green trees"]
+        options.append(" surrounded by many green trees")
     if share[LAND.index("road")] > 0.06:
         options.append(" near a road")
     if 0.25 < share[LAND.index("water")] < 0.9:

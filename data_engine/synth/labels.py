@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 
@@ -27,6 +29,15 @@ def canonical_box(cx: float, cy: float, w: float, h: float, angle_deg: float) ->
     if h > w:
         w, h, angle_deg = h, w, angle_deg + 90
     return OBB(cx, cy, w, h, (angle_deg + 90) % 180 - 90)
+
+
+def box_along(ring: np.ndarray, angle_deg: float) -> OBB:
+    """Box a ring (N, 2) px along its thing's own axis, so that a cut thing keeps its direction."""
+    cos, sin = math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
+    local = np.dot(ring, ((cos, -sin), (sin, cos)))
+    (x1, y1), (x2, y2) = local.min(axis=0).tolist(), local.max(axis=0).tolist()
+    x, y = (x1 + x2) / 2, (y1 + y2) / 2
+    return canonical_box(x * cos - y * sin, x * sin + y * cos, x2 - x1, y2 - y1, angle_deg)
 
 
 def clip_ring(ring: np.ndarray, size_px: int) -> np.ndarray:
@@ -71,11 +82,7 @@ def label_thing(thing: Thing, layout: Layout, shift: np.ndarray, hidden: np.ndar
         return None
     if _is_hidden(thing.outline, hidden):
         return None
-    if whole:
-        box = canonical_box(thing.cx + shift[0], thing.cy + shift[1], thing.length_px, thing.width_px, thing.angle_deg)
-    else:
-        (cx, cy), (w, h), angle = cv2.minAreaRect(ring.astype(np.float32))
-        box = canonical_box(cx, cy, w, h, angle)
+    box = box_along(ring, 0.0 if thing.label == "storage tank" else thing.angle_deg)
     length_m = max(thing.length_px, thing.width_px) * layout.gsd_m
     size = "large" if length_m >= LARGE_M[thing.label] else "small"
     points = tuple((x, y) for x, y in ring.tolist())

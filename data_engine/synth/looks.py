@@ -13,7 +13,7 @@ from data_engine.synth.records import Look
 
 def random_look(rng: np.random.Generator) -> Look:
     """Draw a day: sun from the south, any season, mostly clear, one camera."""
-    gain = 1 + rng.normal(0, 0.05, 3) + rng.normal(0, 0.09)
+    gain = 1 + rng.normal(0, 0.022, 3) + rng.normal(0, 0.08)
     return Look(
         shadow_deg=float(-90 + rng.uniform(-75, 75)),
         shadow_ratio=float(rng.uniform(0.35, 1.1)),

@@ -73,6 +73,13 @@ def ribbon(path: np.ndarray, width: float | np.ndarray) -> np.ndarray:
     return np.concatenate([path + normal, (path - normal)[::-1]])
 
 
+def strip(path: np.ndarray, width: float | np.ndarray) -> tuple[np.ndarray, ...]:
+    """Widen a path (N, 2) into N - 1 overlapping quads, which stay whole where a wide strip bends sharply."""
+    ring = ribbon(path, width)
+    left, right = ring[: len(path)], ring[len(path) :][::-1]
+    return tuple(np.stack([left[i], left[i + 1], right[i + 1], right[i]]) for i in range(len(path) - 1))
+
+
 def wander(rng: np.random.Generator, points: int, amplitude: float) -> np.ndarray:
     """Draw a smooth random curve of `points` values with about this amplitude."""
     at, curve = np.linspace(0, 1, points), np.zeros(points)

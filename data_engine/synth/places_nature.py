@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from data_engine.synth.builder import PAVED, Builder
-from data_engine.synth.outlines import blob, ribbon, wander
+from data_engine.synth.outlines import blob, ribbon, strip, wander
 from data_engine.synth.parts import add_building, add_car, add_tree, drive_cars, scatter_trees, tree_row
 
 CROPS = ("crop_green", "crop_young", "crop_ripe", "crop_dark", "ploughed", "stubble", "crop_green")
@@ -77,9 +77,9 @@ def river(b: Builder) -> None:
     path = np.stack([at, wander(b.rng, 64, 0.42 * b.half) + float(b.rng.uniform(-0.3, 0.3)) * b.half], axis=1)
     wide = float(b.rng.uniform(0.16, 0.5)) * b.half * (1 + wander(b.rng, 64, 0.16))
     if b.chance(0.7):
-        b.area("forest", ribbon(path, wide * 1.5 + 16), soft_m=3)
-    b.area(b.pick(("sand", "soil")), ribbon(path + wander(b.rng, 64, 2.0)[:, None], wide * 1.12), soft_m=2)
-    b.area(b.pick(("green_water", "brown_water", "sea")), ribbon(path, wide), soft_m=1.5, block=PAVED)
+        b.area("forest", *strip(path, wide * 1.5 + 16), soft_m=3)
+    b.area(b.pick(("sand", "soil")), *strip(path + wander(b.rng, 64, 2.0)[:, None], wide * 1.12), soft_m=2)
+    b.area(b.pick(("green_water", "brown_water", "sea")), *strip(path, wide), soft_m=1.5, block=PAVED)
     if b.ground != "forest":
         scatter_trees(b, 40)
 

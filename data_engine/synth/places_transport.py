@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from data_engine.synth.builder import PAVED, SOLID, YELLOW_MARK, Builder
-from data_engine.synth.outlines import RECT, ribbon, wander
+from data_engine.synth.outlines import RECT, ribbon, strip, wander
 from data_engine.synth.parts import (
     add_building,
     add_car,
@@ -106,6 +106,10 @@ def port(b: Builder) -> None:
     shore = float(b.rng.uniform(-0.45, 0.1)) * b.half
     b.ground = b.pick(("sea", "green_water"))
     marina = b.half < 40 or b.chance(0.45)
+    for x in b.rng.uniform(-r, r, 3):
+        size = float(b.rng.uniform(9, 18) if marina else b.rng.uniform(22, 70))
+        away = shore + (0.9 * b.half if marina else 24 + 0.8 * size)
+        _sail(b, float(x), float(b.rng.uniform(away, r + 20)), float(b.rng.uniform(0, 360)), size)
     if marina:
         b.area("grass", b.rect(-r, -r, r, shore))
         b.area("concrete", b.rect(-r, shore - 9, r, shore), block=PAVED)
@@ -124,9 +128,6 @@ def port(b: Builder) -> None:
             if b.chance(0.85):
                 add_ship(b, x + size / 2, shore + 3 + size * 0.1, float(b.pick((0.0, 180.0))), size)
             x += size + float(b.rng.uniform(8, 40))
-    for x, y in b.rng.uniform((-r, shore + 40), (r, r + 41), (4, 2)):
-        size = float(b.rng.uniform(9, 18) if marina else b.rng.uniform(22, 70))
-        _sail(b, float(x), float(y), float(b.rng.uniform(0, 360)), size)
 
 
 def _sail(b: Builder, x: float, y: float, angle: float, size: float) -> None:
@@ -134,8 +135,8 @@ def _sail(b: Builder, x: float, y: float, angle: float, size: float) -> None:
     if not add_ship(b, x, y, angle, size):
         return
     cos, sin = np.cos(np.radians(angle)), np.sin(np.radians(angle))
-    path = np.array([(x - cos * size * t, y - sin * size * t) for t in (0.45, 1.0, 1.8, 3.0)])
-    b.area("foam", ribbon(path, np.array([0.12, 0.2, 0.3, 0.42]) * size * 0.6), soft_m=0.07 * size)
+    path = np.array([(x - cos * size * t, y - sin * size * t) for t in (0.4, 0.8, 1.3, 1.9)])
+    b.area("foam", ribbon(path, np.array([0.16, 0.17, 0.15, 0.06]) * size), soft_m=0.05 * size)
 
 
 def parking(b: Builder) -> None:
@@ -208,8 +209,8 @@ def bridge(b: Builder) -> None:
     wide = float(b.rng.uniform(0.5, 1.0)) * b.half
     at = np.linspace(-r, r, 40)
     path = np.stack([wander(b.rng, 40, 0.1 * b.half), at], axis=1)
-    b.area("sand" if b.chance(0.5) else "soil", ribbon(path, wide * 1.12), soft_m=4)
-    b.area(b.pick(("green_water", "brown_water", "sea")), ribbon(path, wide), soft_m=2, block=PAVED)
+    b.area("sand" if b.chance(0.5) else "soil", *strip(path, wide * 1.12), soft_m=4)
+    b.area(b.pick(("green_water", "brown_water", "sea")), *strip(path, wide), soft_m=2, block=PAVED)
     y = float(b.rng.uniform(-0.25, 0.25)) * b.half
     deck = float(b.rng.choice([9.0, 13.0, 18.0]))
     b.road(np.array([(-r, y), (r, y)]), deck)
