@@ -4,10 +4,13 @@ SHELL := /bin/bash
 
 VENV ?= .venv
 PY := $(VENV)/bin/python
+NADIR := $(VENV)/bin/nadir
 INSTALLED := $(VENV)/.installed
 PIP_ARGS ?=
 PYTEST_ARGS ?=
 WORKERS ?= 2
+OUT ?= out/demo
+DATA ?= ../shared/data
 QUIET := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
 .PHONY: help
@@ -28,6 +31,14 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PY) -m pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[dev,train,eval]'
 	@touch $@
 
+.PHONY: demo
+demo: $(INSTALLED) ## answer eight instructions (or IMAGE=a.tif [IMAGE2=b.tif] [ASK="..."]), see out/demo/report.html
+	@if test -n "$$IMAGE"; then \
+	  $(NADIR) demo --image "$$IMAGE" $${IMAGE2:+--image2 "$$IMAGE2"} $${ASK:+--ask "$$ASK"} --out $(OUT); \
+	else \
+	  $(PY) -m data_engine.synth $(OUT)/images && $(NADIR) demo --cases $(OUT)/images/cases.json --out $(OUT); \
+	fi
+
 .PHONY: test
 test: $(INSTALLED) ## run every test (PYTEST_ARGS="-k raster", WORKERS=2)
 	$(QUIET) $(PY) -m pytest -n $(WORKERS) $(PYTEST_ARGS)
@@ -43,6 +54,16 @@ check: $(INSTALLED) ## ruff, mypy and the house rules
 format: $(INSTALLED) ## let ruff format and fix what it can
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
+
+.PHONY: nano
+nano: $(INSTALLED) ## train the built-in model again (DATA=folder of the public datasets), into out/nano
+	$(PY) -m train.nano --data $(DATA) --out out/nano
+
+.PHONY: bench
+bench: $(INSTALLED) ## measure the tables of benchmarks/ again (BENCH=text_mask for one)
+	@for name in $(or $(BENCH),$(basename $(notdir $(wildcard benchmarks/*.py)))); do \
+	  echo "== $$name" && $(PY) -m benchmarks.$$name || exit 1; \
+	done
 
 .PHONY: clean
 clean: ## delete caches and out/, keep .venv
