@@ -116,9 +116,12 @@ def run_ask(question: Question, *, format: str | None, out: Path | None, model: 
 
 def load_nadir(model: Path | None) -> Nadir:
     """Load the model of a directory, the built-in one for None; CheckpointError as Nadir.from_pretrained."""
+    from vlm.model_dir import model_dir
+
+    folder = model_dir(model)
     from vlm.answer import Nadir
 
-    return Nadir.from_pretrained(model)
+    return Nadir.from_pretrained(folder)
 
 
 def parse_options(question: Question) -> dict[str, Any]:
@@ -128,7 +131,7 @@ def parse_options(question: Question) -> dict[str, Any]:
     from vlm.region_input import parse_region
 
     with Raster.open(question.images[0]) as raster:
-        raster.renderings(question.bands)
+        raster.renderings(question.bands, limit=1)
         regions = tuple(region for text in question.regions for region in parse_region(text, raster.grid))
         window = parse_view(question.window, question.bbox, raster)
     for other in question.images[1:]:

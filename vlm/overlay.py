@@ -86,7 +86,7 @@ def _read_picture(raster: Raster, name: str, bands: str | None, view: Window | N
     window = view or Window(0, 0, raster.width, raster.height)
     scale = min(1.0, size_px / max(window.w, window.h))
     size = (max(1, round(window.w * scale)), max(1, round(window.h * scale)))
-    rendering = raster.renderings(bands)[0]
+    rendering = raster.renderings(bands, limit=1)[0]
     pixels = raster.read(window, size, rendering)
     rgb = np.where(pixels.valid[..., None], pixels.rgb, _INVALID)
     return Picture(rgb, window, raster.grid, rendering.sentence, name)

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from vlm.geometry.shapes import HBB, OBB, Mask
+from vlm.geometry.shapes import HBB, OBB, Mask, Window
 from vlm.pair import open_pair
-from vlm.raster import Raster
+from vlm.raster import Raster, check_valid
 from vlm.records import Answer, Cost, Issue, Region, TraceStep
 from vlm.tiling import TokenBudget, plan_tiles
 
@@ -22,12 +22,16 @@ SHIPS = (
 )
 
 
-def answer_about(images: tuple[str | Path, ...], instruction: str) -> Answer:
+def answer_about(images: tuple[str | Path, ...], instruction: str, window: Window | None = None) -> Answer:
     """Build a full answer about real files: two ships and a mask, one issue, cost, trace and grids."""
     rasters = list(open_pair(*images)) if len(images) == 2 else [Raster.open(image) for image in images]
     trace = []
     for index, raster in enumerate(rasters):
-        plan = plan_tiles(raster.width, raster.height, tile_px=64, tokens_per_tile=18, budget=TokenBudget(5))
+        plan = plan_tiles(
+            raster.width, raster.height, tile_px=64, tokens_per_tile=18, budget=TokenBudget(5), window=window
+        )
+        seen = window or plan.tiles[0].window
+        check_valid(raster.read(seen, (64, 64), raster.renderings(None, limit=1)[0]), seen, raster.path)
         trace += [TraceStep(index, tile, "true", tile.reason) for tile in plan.tiles]
         raster.close()
     return Answer(
@@ -52,7 +56,7 @@ class FakeNadir:
     def ask(self, *words: str, **options: Any) -> Answer:
         *images, instruction = words
         self.asked.append((tuple(images), instruction, options))
-        answer = answer_about(tuple(images), instruction)
+        answer = answer_about(tuple(images), instruction, options.get("window"))
         return replace(answer, task=options.get("task"))
 
     def chat(self, *images: str, **options: Any) -> FakeChat:
