@@ -13,9 +13,9 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from xml.sax.saxutils import escape
 
 from vlm.errors import RasterError
 from vlm.grid import Grid, GroundPoint
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 CACHE_BYTES = 64 * 1024**2
 FORMATS = "a GeoTIFF, PNG, JPEG, BMP, JP2, VRT or another format that GDAL reads"
 _REMOTE = re.compile(r"^(/vsi\w+/|[a-z][a-z0-9+.-]+://)", re.IGNORECASE)
+_SUBDATASET = re.compile(r"^\w{2,}:")
 _BAND_SUFFIXES = {".tif", ".tiff", ".jp2", ".img"}
 _BAND_NAME = re.compile(r"(?<![A-Z0-9])((?:S[RT]_)?B\d{1,2}A?|VV|VH|HH|HV)(?![A-Z0-9])", re.IGNORECASE)
 _LANDSAT_NAME = re.compile(r"^L[COTEM]\d\d(?=_)", re.IGNORECASE)
@@ -45,7 +46,7 @@ def is_remote(path: str) -> bool:
 
 def open_dataset(path: str) -> DatasetReader:
     """Open a file, a remote path or a folder of bands; RasterError says what is wrong with it."""
-    if not is_remote(path):
+    if not is_remote(path) and (os.path.exists(path) or not _SUBDATASET.match(path)):
         _require_content(path)
         if os.path.isdir(path):
             return _open_folder(Path(path))

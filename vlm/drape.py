@@ -24,6 +24,7 @@ class Draped:
     def __init__(self, dataset: DatasetReader, own: Grid, onto: Grid) -> None:
         self._dataset, self._from, self._onto = dataset, own, onto
         self.count, self.dtypes, self.driver = dataset.count, dataset.dtypes, dataset.driver
+        self.mask_flag_enums: tuple[list[Any], ...] = ()
         self.nodata, self.descriptions, self.colorinterp = dataset.nodata, dataset.descriptions, dataset.colorinterp
 
     def overviews(self, band: int) -> list[int]:

@@ -24,6 +24,8 @@ NOMINAL_TOLERANCE = 0.01
 _SEMI_MAJOR_M = 6378137.0
 _ECCENTRICITY2 = 0.0066943799901413165
 _MAX_ORDER = 3
+_BETTER, _NUMERIC_ZERO = 0.9, 1e-18
+_FAR = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,15 +153,19 @@ class PolynomialFit:
         return _unscaled(out, self.map_scale, x, y)
 
     def inverse(self, map_x: Any, map_y: Any) -> tuple[Any, Any]:
-        """Turn CRS coordinates into pixels: a first-order guess refined by 12 Newton steps at most."""
+        """Turn CRS coordinates into pixels: a first-order guess refined by 12 Newton steps at most.
+
+        Points further out than _FAR half extents keep the first-order guess: a polynomial means nothing there.
+        """
         s, t = _scaled(map_x, map_y, self.map_scale)
         target = np.stack([s, t], axis=-1)
         guess = _basis(s, t, 1) @ self.inverse_start
+        near = (np.abs(target) < _FAR).all(axis=-1, keepdims=True)
         for _ in range(12):
             error = _basis(guess[..., 0], guess[..., 1], self.order) @ self.coefficients - target
             step = np.linalg.solve(self._jacobian(guess), error[..., None])[..., 0]
-            guess = guess - np.clip(step, -0.5, 0.5)
-            if np.abs(step).max(initial=0.0) < 1e-12:
+            guess = guess - np.where(near, np.clip(step, -0.5, 0.5), 0)
+            if np.abs(step * near).max(initial=0.0) < 1e-12:
                 break
         return _unscaled(guess, self.pixel_scale, map_x, map_y)
 
@@ -170,7 +176,7 @@ class PolynomialFit:
 
 @lru_cache(maxsize=32)
 def fit_gcps(gcps: tuple[GroundPoint, ...]) -> PolynomialFit:
-    """Fit control points by least squares; the order with the smallest leave-one-out error wins.
+    """Fit control points by least squares; a higher order must lower the leave-one-out error by a tenth.
 
     That error is in closed form (hat matrix). RasterError where the points lie on a line or coincide.
     """
@@ -188,7 +194,7 @@ def fit_gcps(gcps: tuple[GroundPoint, ...]) -> PolynomialFit:
         coefficients = inverse @ target
         leverage = np.clip(np.einsum("ij,ji->i", basis, inverse), 0, 1 - 1e-9)
         left_out = float(np.mean(((basis @ coefficients - target).T / (1 - leverage)) ** 2))
-        if best is None or left_out < best[0]:
+        if best is None or left_out < best[0] * _BETTER - _NUMERIC_ZERO:
             best = left_out, order, coefficients
     if best is None:
         raise RasterError(

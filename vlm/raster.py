@@ -67,6 +67,10 @@ class Raster:
             self.nodata: float | None = dataset.nodata
             self.descriptions: tuple[str | None, ...] = tuple(dataset.descriptions)
             self.colours: tuple[str, ...] = tuple(colour.name for colour in dataset.colorinterp)
+            flags = dataset.mask_flag_enums
+            self._unmasked = bool(flags) and all(flag.name == "all_valid" for band in flags for flag in band)
+            ignored = self._unmasked and self.dtype not in ("uint8", "uint16") and "alpha" in self.colours
+            self._ignored_alpha = self.colours.index("alpha") + 1 if ignored else None
             self.overviews: list[int] = list(dataset.overviews(1))
 
     @classmethod
@@ -156,7 +160,7 @@ class Raster:
         else:
             rgb = _composite(values, how)
         stored = self.nodata is not None and self.dtype == "uint8" and set(how.limits) == {AS_STORED}
-        return (rgb if stored else np.where(valid[..., None], rgb, np.uint8(0))), valid
+        return (rgb if stored or valid.all() else np.where(valid[..., None], rgb, np.uint8(0))), valid
 
     def _values(
         self, bands: tuple[int, ...], source: SourceWindow, size: tuple[int, int], *, decibel: bool = False
@@ -202,9 +206,17 @@ class Raster:
         return values
 
     def _mask(self, bands: tuple[int, ...], source: SourceWindow, size: tuple[int, int]) -> np.ndarray:
-        """Read validity (h, w): valid where any of the bands is (nodata), or where alpha or the mask says so."""
+        """Read validity (h, w): valid where any of the bands is (nodata), or where alpha or the mask says so.
+
+        GDAL heeds alpha in 8 and 16 bits only (a warped float image has it too), so other types are read here.
+        """
+        from rasterio.enums import Resampling
         from rasterio.windows import Window as SourceBlock
 
+        if self._ignored_alpha is not None:
+            return np.asarray(self._get((self._ignored_alpha,), source, size, Resampling.nearest)[0] != 0)
+        if self._unmasked:
+            return np.ones((size[1], size[0]), bool)
         shape = (len(bands), size[1], size[0])
         masks: np.ndarray = self.dataset.read_masks(list(bands), window=SourceBlock(*source), out_shape=shape)
         return np.asarray(masks.any(axis=0))
