@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from data_engine.synth.builder import PAVED, SOLID, YELLOW_MARK, Builder
+from data_engine.synth.builder import FREE, PAVED, SOLID, YELLOW_MARK, Builder
 from data_engine.synth.outlines import RECT, ribbon, strip, wander
 from data_engine.synth.parts import (
     add_building,
@@ -44,7 +44,7 @@ def airport(b: Builder) -> None:
     stand = span + float(b.rng.uniform(5, 12))
     for x in np.arange(-r + float(b.rng.uniform(0, stand)), r, stand):
         b.line([(x, front), (x, front + length * 1.4)], width_m=0.4, colour=YELLOW_MARK)
-        if b.chance(0.72):
+        if b.chance(0.85):
             nose = float(b.pick((-90.0, 90.0), (0.85, 0.15))) + float(b.rng.normal(0, 3))
             add_plane(b, x, front + length * 0.56, nose, length * float(b.rng.uniform(0.85, 1.05)), light=light)
         if not light and b.chance(0.7):
@@ -109,7 +109,7 @@ def port(b: Builder) -> None:
     for x in b.rng.uniform(-r, r, 3):
         size = float(b.rng.uniform(9, 18) if marina else b.rng.uniform(22, 70))
         away = shore + (0.9 * b.half if marina else 24 + 0.8 * size)
-        _sail(b, float(x), float(b.rng.uniform(away, r + 20)), float(b.rng.uniform(0, 360)), size)
+        _sail(b, float(x), away + float(b.rng.uniform(0, max(20.0, r - away))), float(b.rng.uniform(0, 360)), size)
     if marina:
         b.area("grass", b.rect(-r, -r, r, shore))
         b.area("concrete", b.rect(-r, shore - 9, r, shore), block=PAVED)
@@ -215,10 +215,8 @@ def bridge(b: Builder) -> None:
     deck = float(b.rng.choice([9.0, 13.0, 18.0]))
     b.road(np.array([(-r, y), (r, y)]), deck)
     b.thing("bridge", RECT, 0.0, y, length=wide * 1.2, width=deck + 2, height=7, colour=("gray", (150, 150, 148)),
-            avoid=0)  # fmt: skip
+            avoid=FREE, ground=PAVED)  # fmt: skip
     drive_cars(b, (-r, y), (r, y), lane=deck / 4)
-    _clear_solid(b)
-    drive_cars(b, (-0.6 * wide, y), (0.6 * wide, y), lane=deck / 4, every=30)
     if b.chance(0.4):
         _sail(
             b,
@@ -228,11 +226,6 @@ def bridge(b: Builder) -> None:
             float(b.rng.uniform(15, 40)),
         )
     scatter_trees(b, 60)
-
-
-def _clear_solid(b: Builder) -> None:
-    """Free the deck of a bridge for the traffic on it: only vehicles still hold their ground."""
-    b.occupied[b.occupied == SOLID] = PAVED
 
 
 def railway_station(b: Builder) -> None:
