@@ -29,7 +29,7 @@ from vlm.summary import (
 if TYPE_CHECKING:
     from jinja2 import Template
 
-_SHOWN_PX = 620.0
+_SHOWN_PX, _BRIEF_PX = 640.0, 400.0
 _NICE = (1, 2, 5)
 _STAGE_COLOURS = ("#94a3b8", "#38bdf8", "#818cf8", "#34d399", "#fbbf24", "#f472b6", "#fb923c")
 _JPEG_QUALITY = 88
@@ -76,11 +76,12 @@ class Figure:
     outlines: tuple[Outline, ...]
     tiles: tuple[tuple[float, float, float, float], ...]
     scale_bar: ScaleBar | None
+    shown_px: float
 
     @property
     def unit(self) -> float:
         """Give the view pixels that one CSS pixel covers when the picture is shown at its usual width."""
-        return max(self.width, self.height) / _SHOWN_PX
+        return max(self.width, self.height) / self.shown_px
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +195,8 @@ def _figure(index: int, pictures: Sequence[Picture], marks: Sequence[Mark], trac
     heading = "" if len(pictures) == 1 else f"{('first', 'second')[index] if index < 2 else index + 1} date"
     outlines = tuple(_outline(mark, picture, own=mark.image == index) for mark in marks if mark.rings)
     uri = _jpeg_uri(picture)
-    return Figure(uri, view.w, view.h, heading, _caption(picture), outlines, tiles, _scale_bar(picture))
+    shown_px = _SHOWN_PX if marks or len(pictures) > 1 else _BRIEF_PX
+    return Figure(uri, view.w, view.h, heading, _caption(picture), outlines, tiles, _scale_bar(picture), shown_px)
 
 
 def _outline(mark: Mark, picture: Picture, *, own: bool) -> Outline:
