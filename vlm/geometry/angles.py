@@ -35,8 +35,10 @@ class Convention:
 
 CONVENTIONS: dict[str, Convention] = {
     "le90": Convention("le90", "mmrotate's long edge, clockwise, [-90, 90)", -90, 180),
-    "opencv_old": Convention("opencv_old", "cv2.minAreaRect before 4.5.1, clockwise, [-90, 0)", -90, 90),
-    "opencv_new": Convention("opencv_new", "cv2.minAreaRect from 4.5.1 on, clockwise, (0, 90]", 0, 90, top_closed=True),
+    "opencv_old": Convention(
+        "opencv_old", "cv2.minAreaRect before 4.5.1 and again since 4.13, clockwise, [-90, 0)", -90, 90
+    ),
+    "opencv_new": Convention("opencv_new", "cv2.minAreaRect 4.5.1 to 4.12, clockwise, (0, 90]", 0, 90, top_closed=True),
     "geochat": Convention(
         "geochat", "GeoChat: the sense of cv2.getRotationMatrix2D, counter-clockwise, [0, 90)", 0, 90, clockwise=False
     ),
@@ -64,6 +66,13 @@ def from_convention(values: Sequence[float], convention: str) -> OBB:
     cx, cy, w, h, written = values
     angle = math.degrees(written) if rule.radians else written
     return canonical(OBB(cx, cy, w, h, angle if rule.clockwise else -angle))
+
+
+def opencv_convention(version: str) -> str:
+    """Name the convention of cv2.minAreaRect in a version of OpenCV (its pull request 28051 changed it back)."""
+    numbers = tuple(int(part) for part in version.split(".")[:3] if part.isdecimal())
+    changed = (3, 4, 13) <= numbers < (4,) or (4, 5, 1) <= numbers < (4, 13)
+    return "opencv_new" if changed else "opencv_old"
 
 
 def to_dota(obb: OBB) -> tuple[float, ...]:

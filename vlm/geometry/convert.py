@@ -144,7 +144,7 @@ def min_area_rectangle(points: Iterable[Point]) -> OBB:
     """Give the canonical rectangle of smallest area around points (one side lies along a hull edge: Freeman, 1975)."""
     hull = np.array(convex_hull(points), dtype=np.float64)
     if len(hull) < 3:
-        (x1, y1), (x2, y2) = hull[0], hull[-1]
+        (x1, y1), (x2, y2) = hull[0].tolist(), hull[-1].tolist()
         length = math.hypot(x2 - x1, y2 - y1)
         return canonical(OBB((x1 + x2) / 2, (y1 + y2) / 2, length, 0.0, math.degrees(math.atan2(y2 - y1, x2 - x1))))
     origin = hull[0]

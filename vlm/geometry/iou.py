@@ -23,9 +23,11 @@ def iou(a: Geometry, b: Geometry) -> float:
 
 def iou_matrix(first: Sequence[Geometry], second: Sequence[Geometry]) -> np.ndarray:
     """Give the (len(first), len(second)) float64 matrix of IoU; empty and degenerate shapes give 0, never NaN."""
-    area = intersection_matrix(first, second)
-    union = _areas(first)[:, None] + _areas(second)[None, :] - area
-    return np.clip(np.divide(area, union, out=np.zeros_like(area), where=(union > 0) & (area > 0)), 0, 1)
+    common = intersection_matrix(first, second)
+    area_a, area_b = _areas(first)[:, None], _areas(second)[None, :]
+    union = area_a + area_b - common
+    solid = (area_a > 0) & (area_b > 0) & (common > 0)
+    return np.clip(np.divide(common, union, out=np.zeros_like(common), where=solid), 0, 1)
 
 
 def intersection_matrix(first: Sequence[Geometry], second: Sequence[Geometry]) -> np.ndarray:
