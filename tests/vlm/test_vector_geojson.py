@@ -56,7 +56,7 @@ def part_of(grid: Grid, fractions: tuple[float, float, float, float]) -> HBB:
     return HBB(x[0] * grid.width, y[0] * grid.height, x[1] * grid.width, y[1] * grid.height)
 
 
-def walk(ring: list[list[float]], per_edge: int = 16) -> np.ndarray:
+def walk(ring: list[list[float]], per_edge: int = 4) -> np.ndarray:
     points = np.array(ring)
     steps = np.arange(per_edge)[None, :, None] / per_edge
     return np.concatenate([(points[:-1, None] + steps * np.diff(points, axis=0)[:, None]).reshape(-1, 2), points[-1:]])
