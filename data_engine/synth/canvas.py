@@ -1,8 +1,8 @@
 """Draw on pixels with sub-pixel precision: outlines, soft blends, supersampled patches and shadows.
 
-A point (x, y) in continuous pixels is (x - 0.5, y - 0.5) for OpenCV, whose integers are pixel centres. OpenCV fills half
-a pixel too much on every side, so exact shapes are drawn in a patch enlarged by nearest neighbour and averaged back,
-which leaves untouched pixels as they were.
+A point (x, y) in continuous pixels is (x - 0.5, y - 0.5) for OpenCV, whose integers are pixel centres. OpenCV fills
+half a pixel too much on every side, so exact shapes are drawn in a patch enlarged by nearest neighbour and averaged
+back, which leaves untouched pixels as they were.
 """
 
 from __future__ import annotations

@@ -52,7 +52,8 @@ ITSELF = {"baseball field": ("baseball field",), "tennis court": ("tennis court"
           "playground": ("running track", "football field")}  # fmt: skip
 BESIDE = ("surrounded by green plants", "next to a road", "near some green trees", "near several buildings")
 LEAD: dict[str, tuple[str, ...]] = {
-    "airport": ("plane",), "port": ("ship",), "parking": ("car",), "storage tanks": ("storage tank",), "intersection": ("car",),
+    "airport": ("plane",), "port": ("ship",), "parking": ("car",), "storage tanks": ("storage tank",),
+    "intersection": ("car",),
     "railway station": ("train",), "dense residential": ("building",), "medium residential": ("building",),
     "sparse residential": ("building",), "commercial": ("building",), "industrial": ("building",), **ITSELF,
 }  # fmt: skip

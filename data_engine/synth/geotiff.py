@@ -9,7 +9,7 @@ from vlm.errors import OutputError
 
 
 def write_geotiff(scene: Scene, path: Path | str) -> Path:
-    """Write RGB uint8 with the scene's CRS and affine, tiled, deflate; raise OutputError when the path cannot be written."""
+    """Write RGB uint8 with the scene's CRS and affine, tiled, deflate; OutputError says why it cannot be written."""
     import rasterio
     from rasterio.errors import RasterioIOError
     from rasterio.transform import Affine
@@ -17,7 +17,8 @@ def write_geotiff(scene: Scene, path: Path | str) -> Path:
     target = Path(path)
     profile = {
         "driver": "GTiff", "width": scene.width, "height": scene.height, "count": 3, "dtype": "uint8", "crs": scene.crs,
-        "transform": Affine(*scene.transform), "photometric": "RGB", "tiled": True, "blockxsize": 256, "blockysize": 256,
+        "transform": Affine(*scene.transform), "photometric": "RGB", "tiled": True, "blockxsize": 256,
+        "blockysize": 256,
         "compress": "deflate", "predictor": 2,
     }  # fmt: skip
     try:

@@ -1,4 +1,4 @@
-"""From layout to labels: which things are visible objects, their exact outlines and boxes, and the land cover raster."""
+"""From layout to labels: the visible objects with their exact outlines and boxes, and the land cover raster."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ OBJECT_LABELS = (
     "basketball court", "football field", "running track", "baseball field", "bridge",
 )  # fmt: skip
 LARGE_M = {
-    "building": 28, "car": 99, "truck": 12, "train": 100, "ship": 40, "plane": 36, "storage tank": 25, "swimming pool": 11,
+    "building": 28, "car": 99, "truck": 12, "train": 100, "ship": 40, "plane": 36, "storage tank": 25,
+    "swimming pool": 11,
     "tennis court": 99, "basketball court": 99, "football field": 80, "running track": 120, "baseball field": 80,
     "bridge": 80,
 }  # fmt: skip

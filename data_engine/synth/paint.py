@@ -1,4 +1,4 @@
-"""Paint a layout under a look, bottom up: ground, areas, lines, flat things, then shadows and raised things by height."""
+"""Paint a layout under a look, bottom up: ground, areas, lines, flat things, then shadows and what casts them."""
 
 from __future__ import annotations
 

@@ -65,7 +65,8 @@ def paint_ship(patch: Patch, thing: Thing, look: Look) -> None:
     """Paint a ship: hull, deck, superstructure, and cargo or hatches by variant."""
     patch.fill(thing.outline, shade(thing.colour, 0.8))
     if thing.variant == "boat":
-        return _paint_boat(patch, thing)
+        _paint_boat(patch, thing)
+        return
     inner = (thing.outline - (thing.cx, thing.cy)) * 0.88 + (thing.cx, thing.cy)
     patch.fill(inner, thing.colour)
     rng = np.random.default_rng(thing.seed)

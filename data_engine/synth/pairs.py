@@ -1,4 +1,4 @@
-"""Two dates of one place: true changes (built, demolished, dug, filled) and false ones (light, season, haze, jitter, traffic).
+"""Two dates of one place: true changes (built, demolished) and false ones (light, season, haze, jitter, traffic).
 
 Both dates come from one layout. Cars and trucks differ between the dates and do not count as change.
 """
@@ -67,13 +67,14 @@ def _add_sites(b: Builder) -> None:
     for dx, dy in b.rng.uniform(-0.6, 0.6, (int(b.rng.integers(2, 9)), 2)) * b.half:
         add_building(b, centre[0] + dx, centre[1] + dy, *map(float, size), angle=angle, style=style, gap_m=2.0)
     if b.chance(0.2):
-        add_pool(b, *map(float, b.spots(1, 0.6)[0]), angle)
+        x, y = b.spots(1, 0.6)[0].tolist()
+        add_pool(b, x, y, angle)
 
 
 def _choose_changes(
     rng: np.random.Generator, layout: Layout, new: list[Thing]
 ) -> tuple[tuple[Thing, ...], tuple[Thing, ...]]:
-    """Choose what is absent at first and what is gone later: mostly building, sometimes demolition, at least one of them."""
+    """Choose what is absent at first and what is gone later, at least one thing of the two."""
     visible = [thing for thing in layout.things if thing.label in CHANGING and label_things(layout, (thing,))]
     fresh = [thing for thing in visible if any(thing is other for other in new)]
     old = [thing for thing in visible if not any(thing is other for other in new)]

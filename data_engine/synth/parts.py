@@ -1,4 +1,4 @@
-"""Common parts of places: vehicles, buildings, trees, pools, courts, ships, planes and tanks with real-world sizes (metres)."""
+"""Common parts of places in real-world metres: vehicles, buildings, trees, pools, courts, ships, planes and tanks."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ CAR_SHARE = (0.31, 0.16, 0.2, 0.12, 0.12, 0.05, 0.04)
 ROOFS: dict[str, tuple[Paint, ...]] = {
     "house": (("brown", (124, 92, 72)), ("gray", (112, 112, 114)), ("red", (142, 80, 64)), ("brown", (144, 116, 92)),
               ("gray", (84, 86, 92)), ("red", (156, 102, 82))),
-    "flat": (("gray", (150, 150, 148)), ("white", (204, 203, 198)), ("brown", (156, 142, 124)), ("gray", (116, 116, 118))),
+    "flat": (("gray", (150, 150, 148)), ("white", (204, 203, 198)), ("brown", (156, 142, 124)),
+             ("gray", (116, 116, 118))),
     "shed": (("blue", (70, 112, 164)), ("white", (212, 214, 214)), ("gray", (156, 160, 164)), ("red", (166, 84, 70)),
              ("gray", (122, 126, 130))),
 }  # fmt: skip
@@ -51,7 +52,8 @@ def add_truck(b: Builder, x: float, y: float, angle: float, *, avoid: int = SOLI
     """Stand a lorry of 8-16 m."""
     length = float(b.rng.uniform(8, 16))
     return b.thing("truck", RECT, x, y, length=length, width=2.7, angle=angle + b.rng.normal(0, 1.5), height=3.6,
-                   colour=b.pick(CAR_PAINTS, (0.5, 0.02, 0.15, 0.1, 0.15, 0.05, 0.03)), avoid=avoid, gap_m=0.3)  # fmt: skip
+                   colour=b.pick(CAR_PAINTS, (0.5, 0.02, 0.15, 0.1, 0.15, 0.05, 0.03)), avoid=avoid,
+                   gap_m=0.3)  # fmt: skip
 
 
 def add_building(
@@ -121,7 +123,8 @@ def add_plane(b: Builder, x: float, y: float, angle: float, length: float, *, li
     paint = b.pick((("white", (230, 231, 232)), ("gray", (176, 180, 184)), ("blue", (96, 130, 176))), (0.72, 0.2, 0.08))
     span = length * (1.25 if light else 0.95)
     return b.thing("plane", LIGHT_PLANE if light else JET, x, y, length=length, width=span, angle=angle,
-                   height=2.0 if light else 5.0, colour=paint, variant="light" if light else "jet", gap_m=1.5)  # fmt: skip
+                   height=2.0 if light else 5.0, colour=paint, variant="light" if light else "jet",
+                   gap_m=1.5)  # fmt: skip
 
 
 def add_ship(b: Builder, x: float, y: float, angle: float, length: float, *, avoid: int = SOLID) -> bool:
@@ -153,7 +156,8 @@ def add_court(b: Builder, label: str, x: float, y: float, angle: float = 0.0, *,
         unit = stadium(length, width)
     elif label == "baseball field":
         unit = DIAMOND
-    return b.thing(label, unit, x, y, length=length * scale, width=width * scale, angle=angle, colour=_vary(b, b.pick(paints)),
+    return b.thing(label, unit, x, y, length=length * scale, width=width * scale, angle=angle,
+                   colour=_vary(b, b.pick(paints)),
                    avoid=SOLID | PAVED, gap_m=1.0, variant="same" if b.chance(0.5) else "")  # fmt: skip
 
 

@@ -140,7 +140,9 @@ def bare_land(b: Builder) -> None:
     b.ground = "bareland"
     for x, y in b.spots(4):
         b.area(
-            b.pick(("soil", "gravel", "sand")), blob(b.rng, float(b.rng.uniform(0.1, 0.4)) * b.half) + (x, y), soft_m=6
+            b.pick(("soil", "gravel", "sand")),
+            blob(b.rng, float(b.rng.uniform(0.1, 0.4)) * b.half) + np.array((x, y)),
+            soft_m=6,
         )
     at = np.linspace(-b.reach, b.reach, 40)
     for _ in range(int(b.rng.integers(0, 3))):

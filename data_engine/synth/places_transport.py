@@ -78,7 +78,8 @@ def _quay(b: Builder, shore: float) -> None:
                 add_building(b, x + wide / 2, y - 12, wide - 6, 22, style="shed", avoid=SOLID)
             elif b.chance(0.72):
                 rows = int(b.rng.integers(3, 7))
-                b.thing("container", RECT, x + 6.5, y - 8, length=12.2, width=2.5 * rows, height=2.6 * int(b.rng.integers(1, 5)),
+                b.thing("container", RECT, x + 6.5, y - 8, length=12.2, width=2.5 * rows,
+                        height=2.6 * int(b.rng.integers(1, 5)),
                         colour=("red", (150, 60, 48)))  # fmt: skip
             x += wide
         for x in b.rng.uniform(-r, r, 3):

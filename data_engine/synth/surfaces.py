@@ -19,7 +19,7 @@ Ramp = tuple[Colour, ...]
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """Describe a surface: colour ramps (lush and dry), strength of broad and fine noise (0-255), its land cover class."""
+    """Describe a surface: colour ramps (lush and dry), strength of broad and fine noise, its land cover class."""
 
     lush: Ramp
     dry: Ramp
@@ -38,7 +38,8 @@ SURFACES: dict[str, Surface] = {
     "grass": Surface(GRASS, DRY, 34, 22, "grass"),
     "lawn": Surface(((62, 84, 42), (84, 108, 56), (104, 124, 70)), DRY, 22, 16, "grass"),
     "meadow": Surface(((66, 88, 44), (96, 112, 58), (124, 132, 78), (146, 146, 96)), DRY, 48, 20, "grass"),
-    "soil": Surface(((104, 82, 60), (140, 114, 86), (168, 142, 112)), ((124, 104, 80), (160, 138, 108), (186, 166, 136)),
+    "soil": Surface(((104, 82, 60), (140, 114, 86), (168, 142, 112)), ((124, 104, 80), (160, 138, 108),
+                    (186, 166, 136)),
                     36, 22, "bare"),
     "bareland": Surface(((126, 100, 74), (160, 134, 104), (190, 168, 140)), DRY, 46, 26, "bare"),
     "desert": Surface(((168, 128, 84), (204, 166, 116), (226, 192, 146)), ((168, 128, 84), (204, 166, 116),
@@ -55,7 +56,8 @@ SURFACES: dict[str, Surface] = {
                          (196, 178, 148)), 20, 20, "road"),
     "gravel": Surface(((108, 104, 98), (136, 131, 123), (160, 154, 146)), ((108, 104, 98), (136, 131, 123),
                       (160, 154, 146)), 20, 28, "pavement"),
-    "sea": Surface(((10, 36, 52), (18, 56, 72), (32, 78, 90)), ((10, 36, 52), (18, 56, 72), (32, 78, 90)), 22, 16, "water"),
+    "sea": Surface(((10, 36, 52), (18, 56, 72), (32, 78, 90)), ((10, 36, 52), (18, 56, 72), (32, 78, 90)), 22, 16,
+                   "water"),
     "green_water": Surface(((22, 46, 38), (34, 64, 54), (50, 82, 70)), ((22, 46, 38), (34, 64, 54), (50, 82, 70)),
                            20, 10, "water"),
     "brown_water": Surface(((82, 76, 48), (104, 96, 62), (124, 114, 78)), ((88, 78, 50), (110, 98, 64), (128, 114, 78)),
@@ -146,4 +148,4 @@ def render_surface(
     if entry.rows_m and row_deg is not None:
         level += _rows(shape, gsd_m, entry.rows_m, row_deg)
     index = np.clip(level, 0, 255).astype(np.uint8)
-    return cv2.LUT(cv2.merge([index, index, index]), ramp_table(surface, int(round(season * 100))))
+    return cv2.LUT(cv2.merge([index, index, index]), ramp_table(surface, round(season * 100)))
