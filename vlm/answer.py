@@ -1,11 +1,13 @@
 """The one path from image and instruction to answer: open, plan, tile, ask, parse, place. Everything else calls this.
 
-    nadir = Nadir.from_pretrained()
-    answer = nadir.ask("a.tif", "Where are the ships?")
-    answer.to_geojson("ships.geojson")
+nadir = Nadir.from_pretrained()
+answer = nadir.ask("a.tif", "Where are the ships?")
+answer.to_geojson("ships.geojson")
 """
 
 from __future__ import annotations
+
+import vlm.compat  # noqa: F401  # isort: skip
 
 import resource
 import sys
@@ -16,9 +18,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-
 from vlm.checkpoint import load_checkpoint
-from vlm.codecs import parse_text, render_text
+from vlm.codecs import escape_braces, parse_text, render_text
 from vlm.errors import InstructionError
 from vlm.geometry import shift
 from vlm.geometry.shapes import Window
@@ -30,7 +31,7 @@ from vlm.prompts import Message, user_message, with_hint
 from vlm.raster import Raster, Rendering
 from vlm.records import Answer, Cost, Region, Task, TraceStep
 from vlm.tiling import TokenBudget
-from vlm.windows import window_from_bbox
+from vlm.window import window_from_bbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +78,7 @@ class Nadir:
         self.model, self.processor = model.eval(), processor
 
     @classmethod
-    def from_pretrained(
-        cls, path: str | Path | None = None, *, dtype: str = "float32", device: str = "cpu"
-    ) -> Nadir:
+    def from_pretrained(cls, path: str | Path | None = None, *, dtype: str = "float32", device: str = "cpu") -> Nadir:
         """Load a checkpoint directory; without a path, the built-in nadir-nano.
 
         Raises CheckpointError when the directory has no weights or is not a Nadir checkpoint.
@@ -122,7 +121,7 @@ class Nadir:
 
     def words(self, request: Request, view: View) -> str:
         """Render the instruction and its regions as the text that the model reads."""
-        text = self.processor.escape(with_hint(request.instruction, request.task)).replace("{", "{{").replace("}", "}}")
+        text = escape_braces(self.processor.escape(with_hint(request.instruction, request.task)))
         moved = tuple(_moved(region, view.window, -1) for region in request.regions)
         if moved:
             text += " " + " ".join(f"{{{_slot(region)}:{index}}}" for index, region in enumerate(moved))
@@ -158,7 +157,15 @@ class Nadir:
         parsed = parse_text(text, sizes=view.sizes, dialect=self._dialect(request))
         regions = tuple(_moved(region, view.window, 1) for region in parsed.regions)
         return Answer(
-            parsed.template, regions, text, parsed.issues, cost, view.trace, view.grids, request.instruction, request.task
+            parsed.template,
+            regions,
+            text,
+            parsed.issues,
+            cost,
+            view.trace,
+            view.grids,
+            request.instruction,
+            request.task,
         )
 
     def _tile(self, rasters: Sequence[Raster], request: Request) -> View:
@@ -171,10 +178,8 @@ class Nadir:
             renderings = raster.renderings(request.bands, limit=request.renderings)
             for index, rendering in enumerate(renderings):
                 partner = _partner(date, index, len(rasters), len(renderings))
-                images.append(
-                    self.processor.tile(raster, plan, window=window, rendering=rendering, date=date,
-                                        rendering_index=index, partner=partner)
-                )
+                place = {"date": date, "rendering_index": index, "partner": partner}
+                images.append(self.processor.tile(raster, plan, window=window, rendering=rendering, **place))
                 notes.append(_note(rendering, len(renderings), request.bands))
                 trace += [TraceStep(date, tile, rendering.name, tile.reason) for tile in plan.tiles]
         return View(tuple(images), tuple(notes), tuple(raster.grid for raster in rasters), tuple(trace), window)
@@ -239,5 +244,3 @@ def _cost(view: View, prompt_tokens: int, new_tokens: int, stages: dict[str, flo
         stage_ms={name: round(value, 1) for name, value in stages.items()},
         peak_rss_mb=round(peak, 1),
     )
-
-

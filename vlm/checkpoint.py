@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import vlm.compat  # noqa: F401  # isort: skip
+
 import json
 from pathlib import Path
 from typing import Any
@@ -41,7 +43,9 @@ def _require_nadir(folder: Path) -> None:
     try:
         kind = json.loads(config.read_text()).get("model_type")
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"model directory {folder}: config.json is no JSON ({error}); copy the checkpoint again") from error
+        raise CheckpointError(
+            f"model directory {folder}: config.json is no JSON ({error}); copy the checkpoint again"
+        ) from error
     if kind != NadirConfig.model_type:
         raise CheckpointError(
             f"model directory {folder} holds a {kind!r} model: expected {NadirConfig.model_type!r}; Nadir does not load others"
@@ -71,12 +75,18 @@ def build_from_parts(
     every module when a model is built.
     """
     tokenizer = AutoTokenizer.from_pretrained(llm)
-    tokenizer.add_special_tokens({"additional_special_tokens": list(CONTROL_TOKENS)}, replace_extra_special_tokens=False)
+    tokenizer.add_special_tokens(
+        {"additional_special_tokens": list(CONTROL_TOKENS)}, replace_extra_special_tokens=False
+    )
     language_model = AutoModelForCausalLM.from_pretrained(llm, dtype=getattr(torch, dtype))
     if len(tokenizer) > language_model.get_input_embeddings().num_embeddings:
         language_model.resize_token_embeddings(len(tokenizer))
     config = build_config(
-        tokenizer, clip_config=named_clip_config(vision), qformer=qformer, text_config=language_model.config.to_dict(), **sizes
+        tokenizer,
+        clip_config=named_clip_config(vision),
+        qformer=qformer,
+        text_config=language_model.config.to_dict(),
+        **sizes,
     )
     model = NadirForConditionalGeneration(config).to(getattr(torch, dtype))
     model.language_model.load_state_dict(language_model.state_dict())
@@ -86,7 +96,12 @@ def build_from_parts(
 
 
 def build_config(
-    tokenizer: Any, *, clip_config: dict[str, Any], text_config: dict[str, Any], qformer: dict[str, Any] | None = None, **sizes: Any
+    tokenizer: Any,
+    *,
+    clip_config: dict[str, Any],
+    text_config: dict[str, Any],
+    qformer: dict[str, Any] | None = None,
+    **sizes: Any,
 ) -> NadirConfig:
     """Join the parts' configurations, with the control tokens' ids taken from the tokenizer."""
     start, end, image = (tokenizer.convert_tokens_to_ids(token) for token in CONTROL_TOKENS)
@@ -120,5 +135,3 @@ def read_sizes(path: str | Path | None = None) -> dict[str, Any]:
     folder = Path(path) if path is not None else BUILT_IN
     _require_nadir(folder)
     return json.loads((folder / "config.json").read_text())
-
-

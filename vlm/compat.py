@@ -1,4 +1,7 @@
-"""Make a CUDA-linked torchvision importable on a CPU-only torch, before anything imports it."""
+"""Make a CUDA-linked torchvision importable on a CPU-only torch, before anything imports it.
+
+Modules that import transformers, open_clip or timm import this one first.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ def ensure_torchvision() -> bool:
     if importlib.util.find_spec("torchvision") is None:
         return False
     try:
-        import torchvision  # noqa: F401
+        import torchvision
     except RuntimeError as error:
         if "torchvision::" not in str(error):
             raise
@@ -30,3 +33,6 @@ def ensure_torchvision() -> bool:
             _library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         import torchvision  # noqa: F401
     return True
+
+
+ensure_torchvision()

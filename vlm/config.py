@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import vlm.compat  # noqa: F401  # isort: skip
+
 from typing import Any
 
 from transformers import AutoConfig, InstructBlipQFormerConfig, PreTrainedConfig

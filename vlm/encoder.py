@@ -5,22 +5,20 @@ Legend: N tiles, P tile side in pixels, L patches, G patch grid side, C channels
 
 from __future__ import annotations
 
+import vlm.compat  # noqa: F401  # isort: skip
+
 from pathlib import Path
 from types import MethodType
 from typing import Any
 
+import open_clip
 import torch
+from open_clip.model import CLIP
+from open_clip.transformer import VisionTransformer
 from torch import nn
 from torch.nn import functional
 
-from vlm.compat import ensure_torchvision
 from vlm.errors import CheckpointError
-
-ensure_torchvision()
-
-import open_clip  # noqa: E402
-from open_clip.model import CLIP  # noqa: E402
-from open_clip.transformer import VisionTransformer  # noqa: E402
 
 
 class Encoder(nn.Module):
@@ -96,7 +94,9 @@ def named_clip_config(name: str) -> dict[str, Any]:
     config = open_clip.get_model_config(name)
     if config is None:
         near = [known for known in open_clip.list_models() if known.lower()[:5] == name.lower()[:5]]
-        raise CheckpointError(f"open_clip has no architecture {name!r}: close names are {', '.join(near[:8]) or 'none'}")
+        raise CheckpointError(
+            f"open_clip has no architecture {name!r}: close names are {', '.join(near[:8]) or 'none'}"
+        )
     return config
 
 

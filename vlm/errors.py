@@ -1,16 +1,16 @@
 """Every refusal of the torch-free half and the model: one root class, one sentence per mistake.
 
-    NadirError
-    |-- InputError            what the user gave cannot be used
-    |   |-- RasterError       a file that cannot be opened, read or rendered
-    |   |-- WindowError       a window, bbox or region outside the image
-    |   |-- PairError         two dates that cannot be laid on one grid
-    |   |-- InstructionError  an instruction, region or chat turn that cannot be asked
-    |   `-- GeometryError     coordinates that are no geometry (NaN, zero area, unknown convention)
-    |-- CheckpointError       a model directory that cannot be loaded
-    |-- OutputError           a result that cannot be written
-    |-- DataError             a dataset layout or record that cannot be read
-    `-- SpliceError           placeholders and features that do not match
+NadirError
+|-- InputError            what the user gave cannot be used
+|   |-- RasterError       a file that cannot be opened, read or rendered
+|   |-- WindowError       a window, bbox or region outside the image
+|   |-- PairError         two dates that cannot be laid on one grid
+|   |-- InstructionError  an instruction, region or chat turn that cannot be asked
+|   `-- GeometryError     coordinates that are no geometry (NaN, zero area, unknown convention)
+|-- CheckpointError       a model directory that cannot be loaded
+|-- OutputError           a result that cannot be written
+|-- DataError             a dataset layout or record that cannot be read
+`-- SpliceError           placeholders and features that do not match
 """
 
 from __future__ import annotations

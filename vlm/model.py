@@ -5,6 +5,8 @@ Legend: N tiles of the batch, I images (dates and renderings count one each), B 
 
 from __future__ import annotations
 
+import vlm.compat  # noqa: F401  # isort: skip
+
 import math
 from typing import Any
 
@@ -115,15 +117,22 @@ class NadirForConditionalGeneration(PreTrainedModel, GenerationMixin):
         inputs_embeds: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
         pixel_values: torch.Tensor | None = None,
+        logits_at: torch.Tensor | None = None,
         **kwargs: Any,
     ) -> CausalLMOutputWithPast:
-        """Give logits (B, S, V) and, with `labels`, the mean next-token loss over labels that are not -100."""
+        """Give logits (B, S, V) and, with `labels`, the mean next-token loss over labels that are not -100.
+
+        With `logits_at` (B, S) bool, logits are (M, V) of those M positions alone: visual and instruction tokens, most of
+        a training sequence, then cost no vocabulary-wide product.
+        """
         images = {key: kwargs.pop(key) for key in IMAGE_INPUTS[1:] if key in kwargs}
         if inputs_embeds is None:
             inputs_embeds = self.embed_inputs(input_ids, pixel_values=pixel_values, **images)
-        return self.language_model(
-            inputs_embeds=inputs_embeds, attention_mask=attention_mask, labels=labels, **kwargs
-        )
+        if logits_at is not None:
+            body = self.language_model.get_decoder()
+            hidden = body(inputs_embeds=inputs_embeds, attention_mask=attention_mask, **kwargs).last_hidden_state
+            return CausalLMOutputWithPast(logits=self.get_output_embeddings()(hidden[logits_at]))
+        return self.language_model(inputs_embeds=inputs_embeds, attention_mask=attention_mask, labels=labels, **kwargs)
 
     @torch.no_grad()
     def generate(self, input_ids: torch.Tensor, **kwargs: Any) -> torch.Tensor:

@@ -5,6 +5,8 @@ Legend: T tiles of one image, P tile side in pixels, N tiles of a batch, B sampl
 
 from __future__ import annotations
 
+import vlm.compat  # noqa: F401  # isort: skip
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol

@@ -10,6 +10,8 @@ Legend: N tiles, Q queries, T instruction tokens, L patches, K key width, D Q-fo
 
 from __future__ import annotations
 
+import vlm.compat  # noqa: F401  # isort: skip
+
 import torch
 from torch import nn
 from transformers import InstructBlipQFormerConfig, InstructBlipQFormerModel
@@ -57,7 +59,9 @@ class AnchoredQFormer(nn.Module):
         `frames_N4` places each tile in its image (normalised), `meta_N3` holds level, date and rendering index.
         """
         width = self.queries.embedding_dim
-        context_N1D = (self.level(meta_N3[:, 0]) + self.date(meta_N3[:, 1]) + self.rendering(meta_N3[:, 2])).unsqueeze(1)
+        context_N1D = (self.level(meta_N3[:, 0]) + self.date(meta_N3[:, 1]) + self.rendering(meta_N3[:, 2])).unsqueeze(
+            1
+        )
         key_code = sine_code(grid_points(frames_N4, *grid), width).to(context_N1D.dtype)
         keys = keys_NLK + self.key_place(key_code + context_N1D)
         place_NQD = self._anchors(frames_N4, width).to(context_N1D.dtype) + context_N1D

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from vlm.errors import WindowError
-from vlm.geometry.shapes import HBB, Window
+from vlm.geometry.shapes import Window
 
 
 @dataclass(frozen=True, slots=True)

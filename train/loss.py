@@ -1,0 +1,33 @@
+"""The training loss: next-token cross-entropy, with soft targets on coordinates.
+
+Legend: V vocabulary, M supervised tokens, K integers 0..1000.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional
+
+
+def answer_loss(
+    logits_MV: torch.Tensor, labels_M: torch.Tensor, number_ids_K: torch.Tensor | None = None, sigma: float = 0.0
+) -> torch.Tensor:
+    """Give the mean loss of logits that each predict the label of the same row.
+
+    With `sigma` > 0 a target that is one of `number_ids_K` (the tokens of 0, 1, ..., K-1) is spread over its neighbours
+    as a Gaussian of `sigma` units (label distribution learning: Geng, 2016): a box that is one unit off is hardly wrong.
+    """
+    logits_MV = logits_MV.float()
+    if number_ids_K is None or sigma <= 0 or len(number_ids_K) == 0:
+        return functional.cross_entropy(logits_MV, labels_M)
+    log_probs = functional.log_softmax(logits_MV, dim=-1)
+    losses = -log_probs.gather(1, labels_M[:, None])[:, 0]
+    value = torch.full((logits_MV.shape[1],), -1, device=labels_M.device)
+    value[number_ids_K] = torch.arange(len(number_ids_K), device=value.device)
+    numbers = value[labels_M] >= 0
+    if bool(numbers.any()):
+        steps = torch.arange(len(number_ids_K), device=value.device)
+        target = torch.exp(-0.5 * ((steps[None] - value[labels_M[numbers]][:, None]) / sigma) ** 2)
+        target = target / target.sum(1, keepdim=True)
+        losses = losses.masked_scatter(numbers, -(target * log_probs[numbers][:, number_ids_K]).sum(1))
+    return losses.mean()

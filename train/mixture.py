@@ -1,0 +1,150 @@
+"""The mixture: weighted, endless, augmented draws of conversations about images, encoded for the model.
+
+All samples about the same images form one group. A draw takes a group and makes a conversation of one to four of its
+turns; the first one holds the images and is what the Q-former sees, as in serving.
+"""
+
+from __future__ import annotations
+
+import vlm.compat  # noqa: F401  # isort: skip
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch.utils.data import IterableDataset
+from transformers import BatchFeature
+
+from train.pictures import is_spatial, jitter, load_rgb, move_turn, random_move
+from vlm.codecs import render_text
+from vlm.processor import NadirProcessor, TiledImage
+from vlm.prompts import Message, user_message, with_hint
+from vlm.records import Image, Sample, Task, Turn
+from vlm.tiling import TokenBudget
+
+BLIND_SHARE = 0.06
+"""Share of conversations shown without their images, so that the blind baseline is a trained one."""
+HINT_SHARE = 0.2
+"""Share of first instructions that carry the hint of their task, as `nadir ask --task` adds it."""
+LONGEST_ANSWER = 400
+"""Characters; longer answers are left out of a conversation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """Hold drawn pixels, one (H, W, 3) uint8 array a date, and turns whose regions are in their pixels."""
+
+    pictures: tuple[np.ndarray, ...]
+    turns: tuple[Turn, ...]
+    task: Task
+
+
+Feed = Callable[[random.Random], Conversation]
+
+
+def group_feed(samples: Sequence[Sample], *, moves: bool = True) -> Feed:
+    """Draw conversations from stored samples, grouped by their images."""
+    groups: dict[tuple[str, ...], list[Sample]] = {}
+    for sample in samples:
+        groups.setdefault(tuple(_key(image) for image in sample.images), []).append(sample)
+    pool = list(groups.values())
+
+    def draw(rng: random.Random) -> Conversation:
+        group = rng.choice(pool)
+        drawn = _shortened(rng.sample(group, min(len(group), rng.choice((1, 1, 2, 4)))))
+        turns = tuple(turn for sample in drawn for turn in sample.turns)
+        pictures = tuple(load_rgb(image) for image in drawn[0].images)
+        if moves and not is_spatial(turns):
+            move = random_move(rng)
+            sizes = [(rgb.shape[1], rgb.shape[0]) for rgb in pictures]
+            turns = tuple(move_turn(turn, move, sizes) for turn in turns)
+            pictures = tuple(move.apply(rgb) for rgb in pictures)
+        return Conversation(pictures, turns, drawn[0].task)
+
+    return draw
+
+
+def _key(image: Image) -> str:
+    return image.path if image.path is not None else str(hash(image.data))
+
+
+def _shortened(samples: list[Sample]) -> list[Sample]:
+    """Keep the first sample and, of the others, those that fit; a conversation never is empty."""
+    kept, room = samples[:1], LONGEST_ANSWER
+    for sample in samples[1:]:
+        room -= sum(len(turn.answer.template) + 24 * len(turn.answer.regions) for turn in sample.turns)
+        kept += [sample] if room > 0 else []
+    return kept
+
+
+@dataclass
+class Mixture(IterableDataset):
+    """Yield batches for ever: `batch` conversations each, drawn by weight, of similar length within a batch."""
+
+    feeds: Sequence[tuple[Feed, float]]
+    processor: NadirProcessor
+    batch: int
+    seed: int
+    longest: int = 240
+    """Tokens; longer conversations are left out."""
+    mask_cells: int = 16
+    """Cells a side of the masks that are written as text."""
+
+    def __iter__(self) -> Iterator[BatchFeature]:
+        worker = torch.utils.data.get_worker_info()
+        rng = random.Random(f"{self.seed}/{worker.id if worker else 0}")
+        weights = [weight for _, weight in self.feeds]
+        while True:
+            drawn = [self.encode(rng.choices(self.feeds, weights)[0][0](rng), rng) for _ in range(4 * self.batch)]
+            drawn = sorted(
+                (item for item in drawn if len(item["input_ids"]) <= self.longest),
+                key=lambda item: len(item["input_ids"]),
+            )
+            batches = [drawn[start : start + self.batch] for start in range(0, len(drawn), self.batch)]
+            rng.shuffle(batches)
+            for batch in batches:
+                yield self.processor.collate(batch, side="right")
+
+    def encode(self, conversation: Conversation, rng: random.Random) -> dict[str, torch.Tensor]:
+        """Render, tile and encode one conversation with labels on the answers."""
+        blind = rng.random() < BLIND_SHARE and not any(turn.regions for turn in conversation.turns)
+        images = [] if blind else self._tiles(conversation.pictures, rng)
+        sizes = [(rgb.shape[1], rgb.shape[0]) for rgb in conversation.pictures]
+        hint = conversation.task if rng.random() < HINT_SHARE else None
+        messages = build_conversation(
+            conversation.turns, sizes, notes=[""] * len(images), hint=hint, mask_cells=self.mask_cells
+        )
+        return self.processor.encode(messages, images, with_labels=True)
+
+    def _tiles(self, pictures: Sequence[np.ndarray], rng: random.Random) -> list[TiledImage]:
+        full = self.processor.default_tiles
+        budget = TokenBudget(rng.choice((full, full, 5, 5, 1)))
+        partner = (1, 0) if len(pictures) == 2 else (None,)
+        images = [
+            self.processor.tile_array(rgb, budget=budget, date=date, partner=partner[date])
+            for date, rgb in enumerate(pictures)
+        ]
+        return [replace(image, pixels=jitter(image.pixels, rng)) for image in images]
+
+
+def build_conversation(
+    turns: Sequence[Turn],
+    sizes: Sequence[tuple[int, int]],
+    *,
+    notes: Sequence[str],
+    hint: Task | None = None,
+    mask_cells: int | None = None,
+) -> list[Message]:
+    """Render turns as chat messages in the nadir dialect; the first user message holds the images (one note each)."""
+    messages: list[Message] = []
+    for number, turn in enumerate(turns):
+        words = render_text(turn.instruction, turn.regions, sizes=sizes)
+        answer = render_text(turn.answer.template, turn.answer.regions, sizes=sizes, mask_cells=mask_cells)
+        first = user_message(with_hint(words, hint), notes)
+        messages += [
+            first if number == 0 else {"role": "user", "content": words},
+            {"role": "assistant", "content": answer},
+        ]
+    return messages

@@ -1,0 +1,165 @@
+"""Recipes: functions that return a model's sizes and a run's settings. `nano` is the built-in model's.
+
+A variant is `dataclasses.replace` on what a recipe returns.
+"""
+
+from __future__ import annotations
+
+import vlm.compat  # noqa: F401  # isort: skip
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import PreTrainedTokenizerBase
+
+from data_engine.sources import find_source
+from train.tokenizer import number_ids
+from vlm.checkpoint import build_config, build_processor
+from vlm.model import NadirForConditionalGeneration
+from vlm.positions import sine_code
+from vlm.processor import NadirProcessor
+from vlm.records import Sample
+
+
+@dataclass(frozen=True)
+class Share:
+    """Name one source of a mixture: its folder below the data root, and its weight among the samples."""
+
+    source: str
+    folder: str
+    weight: float
+    split: str = "train"
+    variants: int = 1
+    """How often the source is read, each time with another seed: other paraphrases, other absent classes."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Hold everything that decides a small model: sizes, vocabulary and mixture."""
+
+    name: str
+    vocab_size: int
+    clip_config: dict[str, Any]
+    vision_layers: tuple[int, ...]
+    qformer: dict[str, Any]
+    text: dict[str, Any]
+    sizes: dict[str, Any]
+    shares: tuple[Share, ...]
+    synth_weight: float = 0.18
+    """Share of synthetic scenes among all samples."""
+    scenes: int = 1200
+    """Number of synthetic scenes that are rendered for the mixture."""
+
+
+def nano() -> Recipe:
+    """Give the recipe of nadir-nano: a 10 M model that two CPU cores train in about an hour and a half."""
+    return Recipe(
+        name="nano",
+        vocab_size=2200,
+        clip_config={
+            "embed_dim": 256,
+            "vision_cfg": {"timm_model_name": "hgnetv2_b0", "timm_proj": "", "image_size": 128},
+            "text_cfg": {
+                "context_length": 40,
+                "width": 192,
+                "heads": 3,
+                "layers": 3,
+                "pool_type": "eos",
+                "pad_id": 0,
+                "eos_id": 2,
+            },
+        },
+        vision_layers=(-2, -1),
+        qformer={
+            "vocab_size": 1,
+            "hidden_size": 256,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "intermediate_size": 512,
+            "cross_attention_frequency": 1,
+            "encoder_hidden_size": 256,
+            "max_position_embeddings": 64,
+            "hidden_dropout_prob": 0.0,
+            "attention_probs_dropout_prob": 0.0,
+        },
+        text={
+            "model_type": "qwen3",
+            "hidden_size": 256,
+            "intermediate_size": 640,
+            "num_hidden_layers": 4,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "head_dim": 64,
+            "max_position_embeddings": 4096,
+            "tie_word_embeddings": True,
+            "bos_token_id": None,
+            "eos_token_id": 2,
+            "pad_token_id": 0,
+        },
+        sizes={
+            "tile_px": 128,
+            "fit_factor": 2.0,
+            "default_tiles": 7,
+            "query_grid": 4,
+            "free_queries": 2,
+            "max_instruction_tokens": 48,
+            "clip_tokenizer": "llm",
+            "difference_dropout": 0.1,
+        },
+        shares=(
+            Share("rsicd", "rsicd", 0.5),
+            Share("hit_uav", "hit_uav", 0.18, variants=6),
+            Share("rsvqa", "rsvqa", 0.12),
+            Share("levir_cd", "levir_dsifn_samples/LEVIR", 0.03, variants=4),
+            Share("dsifn", "levir_dsifn_samples/DSIFN", 0.02, variants=4),
+        ),
+    )
+
+
+RECIPES = {"nano": nano}
+
+
+def build_model(
+    recipe: Recipe, tokenizer: PreTrainedTokenizerBase
+) -> tuple[NadirForConditionalGeneration, NadirProcessor]:
+    """Build an untrained model of a recipe; tokens of integers start as sine codes of their values."""
+    vocab = len(tokenizer)
+    clip = {**recipe.clip_config, "text_cfg": {**recipe.clip_config["text_cfg"], "vocab_size": vocab}}
+    config = build_config(
+        tokenizer,
+        clip_config=clip,
+        qformer=recipe.qformer,
+        text_config={**recipe.text, "vocab_size": vocab},
+        vision_layers=recipe.vision_layers,
+        **recipe.sizes,
+    )
+    model = NadirForConditionalGeneration(config)
+    initialise_numbers(model.get_input_embeddings(), number_ids(tokenizer))
+    model.generation_config.eos_token_id, model.generation_config.pad_token_id = 2, 0
+    return model, build_processor(config, tokenizer)
+
+
+def initialise_numbers(embeddings: nn.Embedding, ids: list[int]) -> None:
+    """Set the embeddings of the integers 0..n so that near integers start near each other."""
+    if ids:
+        values = torch.arange(len(ids), dtype=torch.float32) / len(ids)
+        code = sine_code(torch.stack((values, values), dim=-1), embeddings.embedding_dim)
+        with torch.no_grad():
+            embeddings.weight[ids] = code * embeddings.weight.std() * 2**0.5
+
+
+def load_share(share: Share, data: Path, *, seed: int = 0) -> Iterator[Sample]:
+    """Load one source of a mixture from its folder below `data`."""
+    return find_source(share.source).load(data / share.folder, split=share.split, seed=seed)
+
+
+def recipe_texts(samples: Iterable[Sample]) -> Iterator[str]:
+    """Yield every text that a tokenizer should know: instructions and answer templates."""
+    for sample in samples:
+        for turn in sample.turns:
+            yield turn.instruction
+            yield turn.answer.template

@@ -1,0 +1,239 @@
+"""Instruction tuning, started by `python` or by `deepspeed`.
+
+    python train/sft.py --recipe nano --data DIR --out out/nano/sft --minutes 70
+    deepspeed train/sft.py --recipe nano --data DIR --out out/nano/sft --steps 2000
+
+Stops after `--minutes` or `--steps`; started again on the same folder it goes on from the last checkpoint.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import math
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import vlm.compat  # noqa: F401  # isort: skip
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+from transformers import BatchFeature
+
+from train.loss import answer_loss
+from train.mixture import Feed, Mixture
+from train.progress import Progress
+from train.tokenizer import number_ids
+from vlm.checkpoint import save_checkpoint
+from vlm.model import NadirForConditionalGeneration
+from vlm.processor import NadirProcessor
+
+LOG = logging.getLogger("nadir.train")
+
+
+@dataclass(frozen=True)
+class SftConfig:
+    """Settings of instruction tuning."""
+
+    batch: int = 32
+    """Conversations a step and process."""
+    steps: int = 1_000_000
+    """Most optimizer steps."""
+    minutes: float = 70.0
+    """Most wall-clock minutes, over all restarts."""
+    learning_rate: float = 1.0e-3
+    """Peak; warm-up is linear, decay a cosine over the steps or minutes, whichever ends first."""
+    encoder_rate: float = 0.5
+    """Factor on the learning rate of the encoder."""
+    warmup_steps: int = 100
+    weight_decay: float = 0.05
+    clip_norm: float = 1.0
+    sigma: float = 4.0
+    """Width of the soft targets on coordinates, in units of 1/1000 of the image."""
+    save_minutes: float = 5.0
+    seed: int = 0
+
+
+class PlainEngine:
+    """Take optimizer steps in one process."""
+
+    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, config: SftConfig) -> None:
+        self.model, self.optimizer, self.config = model, optimizer, config
+
+    def step(self, loss: torch.Tensor) -> None:
+        """Go one step down the loss."""
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+        self.optimizer.step()
+
+
+class DeepSpeedEngine:
+    """Take optimizer steps with DeepSpeed (ZeRO-1) on every process that its launcher started."""
+
+    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, config: SftConfig) -> None:
+        import deepspeed
+
+        settings = {
+            "train_micro_batch_size_per_gpu": config.batch,
+            "gradient_accumulation_steps": 1,
+            "gradient_clipping": config.clip_norm,
+            "zero_optimization": {"stage": 1},
+            "zero_allow_untested_optimizer": True,
+        }
+        self.model, *_ = deepspeed.initialize(model=model, optimizer=optimizer, config=settings)
+
+    def step(self, loss: torch.Tensor) -> None:
+        """Go one step down the loss."""
+        self.model.backward(loss)
+        self.model.step()
+
+
+def train_sft(
+    model: NadirForConditionalGeneration,
+    processor: NadirProcessor,
+    feeds: Sequence[tuple[Feed, float]],
+    config: SftConfig,
+    out: Path,
+) -> None:
+    """Train on a mixture until the time or the steps are over; write `out/model` and the state to go on from."""
+    rank, launched = int(os.environ.get("RANK", 0)), "LOCAL_RANK" in os.environ
+    optimizer = torch.optim.AdamW(parameter_groups(model, config), lr=config.learning_rate, betas=(0.9, 0.98))
+    step, spent = resume(model, optimizer, out)
+    engine = DeepSpeedEngine(model, optimizer, config) if launched else PlainEngine(model, optimizer, config)
+    numbers = torch.tensor(number_ids(processor.tokenizer))
+    progress = Progress("sft", out / "log.jsonl", (config.minutes - spent) * 60)
+    started, saved = time.monotonic(), time.monotonic()
+    set_training(model)
+    model.encoder.to(memory_format=torch.channels_last)
+    for batch in batches(feeds, processor, config, seed=config.seed + 1000 * step + rank):
+        minutes = spent + (time.monotonic() - started) / 60
+        done = max(step / config.steps, minutes / config.minutes)
+        if done >= 1:
+            break
+        set_rate(optimizer, config, step, done)
+        loss = forward_loss(engine.model, batch, numbers, config)
+        engine.step(loss)
+        step += 1
+        progress.step(step, loss=float(loss.detach()), pairs=config.batch)
+        if rank == 0 and (time.monotonic() - saved) / 60 >= config.save_minutes:
+            save_state(model, processor, optimizer, out, step=step, minutes=minutes, config=config)
+            saved = time.monotonic()
+    if rank == 0:
+        minutes = spent + (time.monotonic() - started) / 60
+        save_state(model, processor, optimizer, out, step=step, minutes=minutes, config=config)
+
+
+def batches(
+    feeds: Sequence[tuple[Feed, float]], processor: NadirProcessor, config: SftConfig, *, seed: int
+) -> Iterator[BatchFeature]:
+    """Yield batches of the mixture from one background process."""
+    mixture = Mixture(feeds, processor, config.batch, seed)
+    yield from DataLoader(mixture, batch_size=None, num_workers=1, prefetch_factor=8)
+
+
+def forward_loss(model: nn.Module, batch: BatchFeature, numbers: torch.Tensor, config: SftConfig) -> torch.Tensor:
+    """Run one batch forward and give its loss."""
+    device = next(model.parameters()).device
+    inputs = {key: value.to(device) for key, value in batch.items()}
+    labels_BS = inputs.pop("labels")[:, 1:]
+    answered_BS = torch.nn.functional.pad(labels_BS != -100, (0, 1))
+    logits_MV = model(**inputs, logits_at=answered_BS, use_cache=False).logits
+    return answer_loss(logits_MV, labels_BS[labels_BS != -100], numbers.to(device), config.sigma)
+
+
+def set_training(model: NadirForConditionalGeneration) -> None:
+    """Switch to training, but keep batch normalisation on its running statistics: training sees what serving sees."""
+    model.train()
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()
+
+
+def parameter_groups(model: NadirForConditionalGeneration, config: SftConfig) -> list[dict[str, Any]]:
+    """Split the trained parameters by learning rate and weight decay; the text tower is not trained here."""
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if name.startswith("encoder.clip.") and not name.startswith("encoder.clip.visual.trunk"):
+            parameter.requires_grad_(name.startswith("encoder.clip.visual.") and ".head." not in name)
+        if parameter.requires_grad:
+            rate = config.encoder_rate if name.startswith("encoder.") else 1.0
+            decay = config.weight_decay if parameter.ndim > 1 and "language_model.model.embed" not in name else 0.0
+            groups.setdefault((rate, decay), []).append(parameter)
+    return [{"params": params, "factor": rate, "weight_decay": decay} for (rate, decay), params in groups.items()]
+
+
+def set_rate(optimizer: torch.optim.Optimizer, config: SftConfig, step: int, done: float) -> None:
+    """Set the learning rate of step `step`, `done` in [0, 1) of the run being over."""
+    scale = min(1.0, (step + 1) / config.warmup_steps) * (0.02 + 0.98 * (1 + math.cos(math.pi * done)) / 2)
+    for group in optimizer.param_groups:
+        group["lr"] = config.learning_rate * group["factor"] * scale
+
+
+def save_state(
+    model: NadirForConditionalGeneration,
+    processor: NadirProcessor,
+    optimizer: torch.optim.Optimizer,
+    out: Path,
+    *,
+    step: int,
+    minutes: float,
+    config: SftConfig,
+) -> None:
+    """Write the checkpoint and the optimizer's state; the old state stays until the new one is whole."""
+    save_checkpoint(model, processor, out / "model")
+    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "minutes": minutes}
+    torch.save(state, out / "state.pt.new")
+    (out / "state.pt.new").replace(out / "state.pt")
+    run = {"config": asdict(config), "commit": current_commit(), "step": step, "minutes": round(minutes, 1)}
+    (out / "model" / "training.json").write_text(json.dumps(run, indent=1) + "\n")
+
+
+def resume(model: nn.Module, optimizer: torch.optim.Optimizer, out: Path) -> tuple[int, float]:
+    """Load the state of an earlier run, if there is one; give its steps and minutes."""
+    if not (out / "state.pt").exists():
+        return 0, 0.0
+    state = torch.load(out / "state.pt", map_location="cpu", weights_only=True)
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    return state["step"], state["minutes"]
+
+
+def current_commit() -> str:
+    """Give the git commit of the code, or "unknown" outside a repository."""
+    found = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    return found.stdout.strip() or "unknown"
+
+
+def main() -> None:
+    """Parse the command line and run the stage of a recipe."""
+    from train.nano import run_sft
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--recipe", default="nano", help="name of a recipe in train/recipes.py")
+    parser.add_argument("--data", type=Path, required=True, help="folder that holds the recipe's datasets")
+    parser.add_argument("--out", type=Path, required=True, help="folder of checkpoints and log")
+    parser.add_argument("--clip", type=Path, help="encoder weights of the contrastive stage (encoder.pt)")
+    parser.add_argument("--minutes", type=float, default=SftConfig.minutes)
+    parser.add_argument("--steps", type=int, default=SftConfig.steps)
+    parser.add_argument("--batch", type=int, default=SftConfig.batch)
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and touch nothing")
+    parser.add_argument("--local_rank", type=int, default=0, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    config = SftConfig(batch=arguments.batch, steps=arguments.steps, minutes=arguments.minutes)
+    run_sft(arguments.recipe, arguments.data, arguments.out, config, clip=arguments.clip, dry_run=arguments.dry_run)
+
+
+if __name__ == "__main__":
+    main()
