@@ -65,6 +65,10 @@ bench: $(INSTALLED) ## measure the tables of benchmarks/ again (BENCH=text_mask 
 	  echo "== $$name" && $(PY) -m benchmarks.$$name || exit 1; \
 	done
 
+.PHONY: docs
+docs: $(INSTALLED) ## write docs/formats.md again from the tables of the code
+	$(PY) -m docs.render_formats
+
 .PHONY: clean
 clean: ## delete caches and out/, keep .venv
 	rm -rf out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -75,7 +75,7 @@ def write_dota(answers: Sequence[Answer], path: Path, names: Names) -> Path:
 
 
 def write_yolo(answers: Sequence[Answer], path: Path, names: Names) -> Path:
-    """Write YOLO text: boxes when every region is a horizontal box, else oriented boxes; see write_yolo_as."""
+    """Write YOLO text: boxes when every region is a horizontal box, else oriented boxes."""
     boxes = all(isinstance(region.geometry, HBB) for answer in answers for region in answer.regions)
     return _write_yolo(answers, path, names, _yolo_box if boxes else _yolo_obb)
 
