@@ -119,8 +119,11 @@ def load_nadir(model: Path | None) -> Nadir:
     from vlm.model_dir import model_dir
 
     folder = model_dir(model)
+    from transformers.utils import logging
+
     from vlm.answer import Nadir
 
+    logging.disable_progress_bar()
     return Nadir.from_pretrained(folder)
 
 

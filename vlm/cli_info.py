@@ -88,7 +88,7 @@ def render_info(facts: ImageFacts) -> str:
         "shown as": "; ".join(f"{rendering.name}: {rendering.sentence}" for rendering in facts.renderings),
         "or as": ", ".join(facts.other_renderings) + " (--bands)" if facts.other_renderings else "nothing else",
         "plan": _plan_line(facts.plan),
-        "cost": f"{len(facts.plan.tiles)} tiles, {facts.plan.visual_tokens} visual tokens for each rendering and date",
+        "cost": _cost_line(facts.plan),
     }
     return "\n".join(f"{name:<10}{text}" for name, text in lines.items())
 
@@ -102,6 +102,11 @@ def _bands(table: BandTable) -> str:
 def _overview_advice(facts: ImageFacts) -> str:
     large = max(facts.width, facts.height) > 8192
     return "none" + ("; gdaladdo -r average FILE 2 4 8 16 32 makes reading it fast" if large else "")
+
+
+def _cost_line(plan: TilePlan) -> str:
+    tiles = "1 tile" if len(plan.tiles) == 1 else f"{len(plan.tiles)} tiles"
+    return f"{tiles}, {plan.visual_tokens} visual tokens for each rendering and date"
 
 
 def _plan_line(plan: TilePlan) -> str:

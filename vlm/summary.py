@@ -84,7 +84,8 @@ def answer_parts(answer: Answer) -> tuple[str | int, ...]:
     A template of slots alone begins with what was found; a slot of many regions names its first and its last one.
     """
     parts = tuple(_parts(answer.template, answer.regions))
-    if any(isinstance(part, str) and re.search(r"\w", part) for part in parts):
+    text = "".join(part for part in parts if isinstance(part, str))
+    if re.search(r"\w", text) or (text.strip() and not answer.regions):
         return parts
     phrases = {region.phrase for region in answer.regions if region.phrase}
     what = phrases.pop() if len(phrases) == 1 else ("region" if len(answer.regions) == 1 else "regions")

@@ -214,3 +214,33 @@ def test_a_file_that_holds_no_cases_is_refused(text: str, tmp_path: Path) -> Non
     (tmp_path / "cases.json").write_text(text)
     with pytest.raises(DataError):
         load_cases(tmp_path / "cases.json")
+
+
+@pytest.fixture
+def real_model(request: pytest.FixtureRequest) -> str:
+    """A tiny checkpoint of the real architecture."""
+    try:
+        return str(request.getfixturevalue("tiny_model_dir"))
+    except pytest.FixtureLookupError:
+        pytest.skip("needs the fixture tiny_model_dir, which writes a tiny checkpoint")
+
+
+def test_a_real_checkpoint_answers_from_end_to_end(
+    scene: str, later: str, real_model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("ask", scene, later, "What changed?", "--format", "json", "--model", real_model) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["cost"]["visual_tokens"] > 0
+    assert {step["image"] for step in answer["trace"]} == {0, 1}
+    assert run("demo", "--image", scene, "--ask", "Where?", "--out", str(tmp_path / "o"), "--model", real_model) == 0
+    assert (tmp_path / "o" / "report.html").stat().st_size > 1000
+
+
+def test_info_plans_what_a_real_checkpoint_reads(
+    scene: str, real_model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("info", scene, "--json", "--model", real_model) == 0
+    planned = json.loads(capsys.readouterr().out)
+    assert run("ask", scene, "Where?", "--format", "json", "--model", real_model) == 0
+    cost = json.loads(capsys.readouterr().out)["cost"]
+    assert (planned["tiles"], planned["visual_tokens"]) == (cost["tiles"], cost["visual_tokens"])

@@ -149,6 +149,7 @@ def test_a_missing_image_is_refused_in_words() -> None:
         ("{box:0,1}", 2, "2 × ship: [1] [2]"),
         ("{box:" + ",".join(map(str, range(20))) + "}", 20, "20 × ship: [1] … [20]"),
         ("", 0, "nothing"),
+        ("?!", 0, "?!"),
         ("7", 0, "7"),
     ],
 )
