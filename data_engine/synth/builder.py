@@ -12,7 +12,7 @@ from typing import TypeVar
 import cv2
 import numpy as np
 
-from data_engine.synth.canvas import to_fixed
+from data_engine.synth.canvas import extent, to_fixed
 from data_engine.synth.outlines import place, rectangle, ribbon
 from data_engine.synth.records import Area, Colour, Layout, Line, Thing
 
@@ -70,9 +70,15 @@ class Builder:
 
     def near(self, outline: np.ndarray, margin_px: float = MARGIN_PX) -> bool:
         """Say whether an outline in px comes within the margin of the image."""
-        (x1, y1), (x2, y2) = outline.min(axis=0), outline.max(axis=0)
+        x1, y1, x2, y2 = extent(outline)
         limit = self.size_px + margin_px
-        return bool(x2 > -margin_px and y2 > -margin_px and x1 < limit and y1 < limit)
+        return x2 > -margin_px and y2 > -margin_px and x1 < limit and y1 < limit
+
+    def far(self, x: float, y: float, reach_m: float) -> bool:
+        """Say whether a thing that reaches this far around local (x, y) metres stays outside the image's margin."""
+        cx, cy = self.point(x, y)
+        margin = reach_m / self.gsd_m + MARGIN_PX
+        return not (-margin < cx < self.size_px + margin and -margin < cy < self.size_px + margin)
 
     def area(
         self, surface: str, *rings_m: np.ndarray, soft_m: float = 0.0, row_deg: float | None = None, block: int = FREE
@@ -100,11 +106,16 @@ class Builder:
             return
         steps = np.linalg.norm(np.diff(path, axis=0), axis=1)
         along = np.concatenate([[0], np.cumsum(steps)])
-        for start in np.arange(0, along[-1] - dash_m, 3 * dash_m):
-            at = np.array([start, start + dash_m])
-            points = self.px(np.stack([np.interp(at, along, path[:, i]) for i in (0, 1)], axis=1))
-            if self.near(points, 4):
-                self.lines.append(Line(points, width_px, colour))
+        at = np.arange(0, along[-1] - dash_m, 3 * dash_m)[:, None] + (0, dash_m)
+        dashes = np.stack([np.interp(at, along, path[:, i]) for i in (0, 1)], axis=-1)
+        self.segments(dashes, width_m=width_m, colour=colour)
+
+    def segments(self, ends_m: np.ndarray, *, width_m: float = 0.15, colour: Colour = WHITE_MARK) -> None:
+        """Draw many short lines at once; `ends_m` is (K, 2, 2): lines, ends, local metres."""
+        ends = self.px(ends_m.reshape(-1, 2)).reshape(-1, 2, 2)
+        middle = ends.mean(axis=1)
+        inside = ((middle > -4) & (middle < self.size_px + 4)).all(axis=1)
+        self.lines += [Line(points, width_m / self.gsd_m, colour) for points in ends[inside]]
 
     def road(self, path_m: np.ndarray, width_m: float = 8.0, *, surface: str = "asphalt", marks: bool = True) -> None:
         """Lay a road along a path with kerbs, edge lines and a dashed centre line."""
@@ -121,16 +132,16 @@ class Builder:
 
     def covers(self, outline: np.ndarray, gap_px: float = 1.0) -> int:
         """Give the worst ground (FREE, SOLID or PAVED bits) under an outline in px grown by the gap."""
-        low, high = outline.min(axis=0), outline.max(axis=0)
-        centre, half = (low + high) / 2, (high - low) / 2 + 1e-6
-        grown = (outline - centre) * (1 + gap_px / half) + (centre + MARGIN_PX)
-        (x1, y1), (x2, y2) = low + (MARGIN_PX - gap_px), high + (MARGIN_PX + gap_px + 1)
-        corner = (max(0, int(x1)), max(0, int(y1)))
-        block = self.occupied[corner[1] : max(0, int(y2) + 1), corner[0] : max(0, int(x2) + 1)]
+        x1, y1, x2, y2 = extent(outline)
+        left, top = max(0, int(x1 + MARGIN_PX - gap_px)), max(0, int(y1 + MARGIN_PX - gap_px))
+        right, bottom = int(x2 + MARGIN_PX + gap_px) + 2, int(y2 + MARGIN_PX + gap_px) + 2
+        block = self.occupied[top : max(0, bottom), left : max(0, right)]
         if block.size == 0 or not block.any():
             return FREE
+        centre, half = np.array(((x1 + x2) / 2, (y1 + y2) / 2)), np.array((x2 - x1 + 1e-6, y2 - y1 + 1e-6)) / 2
+        grown = (outline - centre) * (1 + gap_px / half) + (centre + MARGIN_PX - (left, top))
         mask = np.zeros(block.shape, np.uint8)
-        cv2.fillPoly(mask, [to_fixed(grown - corner)], 255, shift=4)
+        cv2.fillPoly(mask, [to_fixed(grown)], 255, shift=4)
         return int(np.bitwise_or.reduce((block & mask).ravel()))
 
     def thing(
@@ -142,11 +153,10 @@ class Builder:
         cx, cy = self.point(x, y)
         pose = {"cx": cx, "cy": cy, "length_px": length / self.gsd_m, "width_px": width / self.gsd_m,
                 "angle_deg": angle + self.angle_deg}  # fmt: skip
-        reach = (length + width) / self.gsd_m + MARGIN_PX
-        if not (-reach < cx < self.size_px + reach and -reach < cy < self.size_px + reach):
+        if self.far(x, y, length + width):
             return False
         outline = place(unit, **pose)
-        if not self.near(outline) or self.covers(outline, gap_m / self.gsd_m) & avoid:
+        if self.covers(outline, gap_m / self.gsd_m) & avoid:
             return False
         cv2.fillPoly(self.occupied, [to_fixed(outline + MARGIN_PX)], ground, shift=4)
         self.things.append(Thing(label, outline, height_m=height, colour=colour[1], colour_name=colour[0],

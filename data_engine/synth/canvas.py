@@ -7,6 +7,7 @@ back, which leaves untouched pixels as they were.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import cv2
@@ -25,11 +26,18 @@ def to_fixed(points: np.ndarray, scale: float = 1.0) -> np.ndarray:
     return np.floor(fixed).astype(np.int32)
 
 
+def extent(outline: np.ndarray) -> tuple[float, float, float, float]:
+    """Give the box (x1, y1, x2, y2) of an outline (N, 2) in px, as plain numbers."""
+    x1, y1 = outline.min(axis=0).tolist()
+    x2, y2 = outline.max(axis=0).tolist()
+    return x1, y1, x2, y2
+
+
 def bounds(outline: np.ndarray, pad: float, shape: tuple[int, ...]) -> tuple[int, int, int, int] | None:
     """Give the whole-pixel box (x1, y1, x2, y2) around an outline, clipped to the image; None where nothing is left."""
-    low, high = outline.min(axis=0) - pad, outline.max(axis=0) + pad
-    x1, y1 = max(0, int(np.floor(low[0]))), max(0, int(np.floor(low[1])))
-    x2, y2 = min(shape[1], int(np.ceil(high[0]))), min(shape[0], int(np.ceil(high[1])))
+    low_x, low_y, high_x, high_y = extent(outline)
+    x1, y1 = max(0, math.floor(low_x - pad)), max(0, math.floor(low_y - pad))
+    x2, y2 = min(shape[1], math.ceil(high_x + pad)), min(shape[0], math.ceil(high_y + pad))
     return (x1, y1, x2, y2) if x2 > x1 and y2 > y1 else None
 
 
@@ -60,18 +68,18 @@ def blend(target: np.ndarray, paint: np.ndarray, mask: np.ndarray) -> None:
 
 def draw_lines(rgb: np.ndarray, lines: Iterable[Line]) -> None:
     """Draw lines in place, grouped by colour; thin ones are faded by their share of a pixel."""
-    layers: dict[Colour, np.ndarray] = {}
+    groups: dict[Colour, dict[tuple[int, int], list[np.ndarray]]] = {}
     for line in lines:
-        layer = layers.setdefault(line.colour, np.zeros(rgb.shape[:2], np.uint8))
-        value, thickness = int(255 * min(1.0, line.width_px)), max(1, round(line.width_px))
-        cv2.polylines(layer, [to_fixed(line.points)], False, value, thickness, cv2.LINE_AA, SHIFT)
-    for colour, layer in layers.items():
-        rows, cols = np.flatnonzero(layer.any(axis=1)), np.flatnonzero(layer.any(axis=0))
-        if not len(rows):
-            continue
-        block = np.s_[rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
-        target = rgb[block]
-        blend(target, np.full_like(target, colour), layer[block])
+        pen = (int(255 * min(1.0, line.width_px)), max(1, round(line.width_px)))
+        groups.setdefault(line.colour, {}).setdefault(pen, []).append(to_fixed(line.points))
+    for colour, pens in groups.items():
+        layer = np.zeros(rgb.shape[:2], np.uint8)
+        for (value, thickness), paths in pens.items():
+            cv2.polylines(layer, paths, False, value, thickness, cv2.LINE_AA, SHIFT)
+        box = cv2.boundingRect(layer)
+        block = np.s_[box[1] : box[1] + box[3], box[0] : box[0] + box[2]]
+        if box[2]:
+            blend(rgb[block], np.full_like(rgb[block], colour), layer[block])
 
 
 class Patch:
@@ -100,12 +108,6 @@ class Patch:
         """Draw a line of a width in image px, at least one enlarged pixel wide."""
         thickness = max(1, round(width_px * self.zoom))
         cv2.polylines(self.pixels, [self.fixed(points)], closed, colour, thickness, cv2.LINE_AA, SHIFT)
-
-    def mask(self, points: np.ndarray) -> np.ndarray:
-        """Give the enlarged boolean mask of an outline."""
-        mask = np.zeros(self.pixels.shape[:2], np.uint8)
-        cv2.fillPoly(mask, [self.fixed(points)], 1, shift=SHIFT)
-        return mask.view(bool)
 
     def close(self) -> None:
         """Average the enlarged pixels back into the image."""

@@ -7,7 +7,7 @@ import math
 import cv2
 import numpy as np
 
-from data_engine.synth.canvas import bounds, exact_mask, to_fixed
+from data_engine.synth.canvas import bounds, exact_mask, extent, to_fixed
 from data_engine.synth.records import LAND, Layout, SceneObject, Thing
 from data_engine.synth.surfaces import SURFACES
 from vlm.geometry.shapes import OBB, Polygon
@@ -68,7 +68,7 @@ def _cover_mask(layout: Layout) -> np.ndarray:
     mask = np.zeros((layout.size_px, layout.size_px), np.uint8)
     for thing in layout.things:
         if thing.label == "tree":
-            cv2.fillPoly(mask, [to_fixed(thing.outline)], 1, shift=4)
+            cv2.circle(mask, (round(thing.cx), round(thing.cy)), round(thing.length_px / 2), 1, -1)
     return mask
 
 
@@ -76,9 +76,12 @@ def label_thing(thing: Thing, layout: Layout, shift: np.ndarray, hidden: np.ndar
     """Label one thing as seen on a day; None when it is decor, too small, cut by more than a half, or hidden."""
     if thing.label not in OBJECT_LABELS or min(thing.length_px, thing.width_px) < 2 or thing.length_px < SMALLEST_PX:
         return None
-    outline = thing.outline + shift
-    whole = bool((outline >= 0).all() and (outline <= layout.size_px).all())
-    ring = outline if whole else clip_ring(outline, layout.size_px)
+    outline, size_px = thing.outline + shift, layout.size_px
+    x1, y1, x2, y2 = extent(outline)
+    if x2 <= 0 or y2 <= 0 or x1 >= size_px or y1 >= size_px:
+        return None
+    whole = x1 >= 0 and y1 >= 0 and x2 <= size_px and y2 <= size_px
+    ring = outline if whole else clip_ring(outline, size_px)
     if not whole and (len(ring) < 3 or ring_area(ring) < max(4.0, 0.5 * ring_area(outline))):
         return None
     if _is_hidden(thing.outline, hidden):

@@ -16,9 +16,10 @@ def _mirror(half: list[tuple[float, float]]) -> np.ndarray:
     return np.concatenate([upper, (upper * (1, -1))[::-1]])
 
 
-_TURN = np.linspace(0, 2 * np.pi, 28, endpoint=False)
+_TURN = np.linspace(0, 2 * np.pi, 32, endpoint=False)
 RECT = np.array([(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5)])
 CIRCLE = 0.5 * np.stack([np.cos(_TURN), np.sin(_TURN)], axis=1)
+OCTAGON = CIRCLE[::4] * 1.04
 VEHICLE = _mirror([(0.5, 0.3), (0.46, 0.45), (0.4, 0.5), (-0.42, 0.5), (-0.48, 0.45), (-0.5, 0.34)])
 SHIP = _mirror([(0.5, 0.02), (0.43, 0.24), (0.34, 0.42), (0.24, 0.5), (-0.45, 0.5), (-0.5, 0.38)])
 BOAT = _mirror([(0.5, 0.03), (0.36, 0.3), (0.16, 0.48), (-0.1, 0.5), (-0.44, 0.44), (-0.5, 0.34)])
@@ -55,8 +56,8 @@ def place(unit: np.ndarray, *, cx: float, cy: float, length_px: float, width_px:
     """Scale, turn and move a unit outline (N, 2) into image pixels."""
     angle = math.radians(angle_deg)
     cos, sin = math.cos(angle), math.sin(angle)
-    turned = np.dot(unit, ((length_px * cos, length_px * sin), (-width_px * sin, width_px * cos)))
-    turned += (cx, cy)
+    turned = np.dot(unit, np.array(((length_px * cos, length_px * sin), (-width_px * sin, width_px * cos))))
+    turned += np.array((cx, cy))
     return turned
 
 

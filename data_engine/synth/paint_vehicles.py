@@ -22,8 +22,8 @@ CARGO: tuple[Colour, ...] = (
 
 def shade(colour: Colour, factor: float) -> Colour:
     """Scale a colour's brightness, clipped to 0-255."""
-    r, g, b = (int(min(255, max(0, channel * factor))) for channel in colour)
-    return r, g, b
+    r, g, b = colour
+    return min(255, int(r * factor)), min(255, int(g * factor)), min(255, int(b * factor))
 
 
 def part(thing: Thing, unit: np.ndarray) -> np.ndarray:
@@ -32,13 +32,19 @@ def part(thing: Thing, unit: np.ndarray) -> np.ndarray:
                  angle_deg=thing.angle_deg)  # fmt: skip
 
 
+CAR_PARTS = np.concatenate([
+    rectangle(-0.36, -0.42, 0.26, 0.42), rectangle(-0.25, -0.35, 0.1, 0.35), rectangle(-0.46, -0.38, -0.12, 0.38)
+])  # fmt: skip
+
+
 def paint_car(patch: Patch, thing: Thing, look: Look) -> None:
-    """Paint a car: body, lighter roof, windscreen, rear and side windows."""
+    """Paint a car: body, glass, lighter roof between, and the dark bed of a pickup."""
+    placed = part(thing, CAR_PARTS)
     patch.fill(thing.outline, shade(thing.colour, 0.93))
-    patch.fill(part(thing, rectangle(-0.36, -0.42, 0.26, 0.42)), GLASS)
-    patch.fill(part(thing, rectangle(-0.25, -0.35, 0.1, 0.35)), shade(thing.colour, 1.1))
+    patch.fill(placed[:4], GLASS)
+    patch.fill(placed[4:8], shade(thing.colour, 1.1))
     if thing.variant == "pickup":
-        patch.fill(part(thing, rectangle(-0.46, -0.38, -0.12, 0.38)), shade(thing.colour, 0.55))
+        patch.fill(placed[8:], shade(thing.colour, 0.55))
 
 
 def paint_truck(patch: Patch, thing: Thing, look: Look) -> None:

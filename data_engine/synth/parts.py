@@ -12,6 +12,7 @@ from data_engine.synth.outlines import (
     ELL,
     JET,
     LIGHT_PLANE,
+    OCTAGON,
     RECT,
     SHIP,
     VEHICLE,
@@ -41,6 +42,8 @@ TREE_COLOURS: tuple[Colour, ...] = ((66, 90, 46), (82, 104, 56), (58, 80, 46), (
 
 def add_car(b: Builder, x: float, y: float, angle: float, *, avoid: int = SOLID) -> bool:
     """Park or drive a car; its nose points along `angle`, or the other way."""
+    if b.far(x, y, 3):
+        return False
     turn = angle + b.rng.normal(0, 1.5) + (180 if b.chance(0.5) else 0)
     length = float(b.rng.uniform(4.2, 5.1))
     return b.thing("car", VEHICLE, x, y, length=length, width=length * 0.41, angle=turn, height=1.5,
@@ -70,16 +73,18 @@ def add_building(
 
 
 def _vary(b: Builder, paint: Paint, spread: float = 0.07) -> Paint:
-    factor = b.rng.normal(1, spread)
-    r, g, c = (int(np.clip(channel * factor, 0, 255)) for channel in paint[1])
-    return paint[0], (r, g, c)
+    factor = 1 + spread * float(b.rng.standard_normal())
+    red, green, blue = (min(255, max(0, int(channel * factor))) for channel in paint[1])
+    return paint[0], (red, green, blue)
 
 
 def add_tree(b: Builder, x: float, y: float, *, size: float | None = None, avoid: int = SOLID | PAVED) -> bool:
     """Plant a tree with a crown of 3-10 m."""
+    if b.far(x, y, 5):
+        return False
     crown = size if size is not None else float(b.rng.uniform(3, 9))
     paint = _vary(b, ("green", b.pick(TREE_COLOURS)), 0.12)
-    return b.thing("tree", CIRCLE, x, y, length=crown, width=crown, height=crown * 0.9, colour=paint,
+    return b.thing("tree", OCTAGON, x, y, length=crown, width=crown, height=crown * 0.9, colour=paint,
                    variant="leafy" if b.chance(0.75) else "evergreen", avoid=avoid, gap_m=0.0)  # fmt: skip
 
 

@@ -154,26 +154,28 @@ def parking(b: Builder) -> None:
             wide = float(b.rng.uniform(26, 70))
             add_building(b, x + wide / 2, top - 16 - 14, wide - 8, 26, style="flat")
             x += wide
-    y = top + 4
-    while y < r:
+    islands: list[np.ndarray] = []
+    for y in np.arange(top + 4, r, 17.0).tolist():
         for row, nose in ((y, 90.0), (y + 5.2, -90.0)):
-            _stalls(b, row, nose, fill)
-        y += 17.0
+            islands += _stalls(b, row, nose, fill)
+    b.area("lawn", *islands)
     for x, y in b.spots(3):
         add_car(b, float(x), float(y), 0)
 
 
-def _stalls(b: Builder, y: float, nose: float, fill: float) -> None:
-    """Mark one row of stalls of 2.6 x 5.2 m and park cars in a share of them; every twelfth holds a tree."""
-    r = b.reach
+def _stalls(b: Builder, y: float, nose: float, fill: float) -> list[np.ndarray]:
+    """Mark one row of stalls of 2.6 x 5.2 m and park cars in a share of them; give the islands, which hold a tree."""
+    r, islands = b.reach, []
     b.line([(-r, y + 5.2 if nose > 0 else y), (r, y + 5.2 if nose > 0 else y)], width_m=0.12)
-    for index, x in enumerate(np.arange(-r, r, 2.6)):
-        b.line([(x, y), (x, y + 5.2)], width_m=0.12)
+    at = np.arange(-r, r, 2.6)
+    b.segments(np.stack([np.stack([at, at * 0 + end], axis=1) for end in (y, y + 5.2)], axis=1), width_m=0.12)
+    for index, x in enumerate(at.tolist()):
         if index % 12 == 5:
-            b.area("lawn", b.rect(x, y, x + 2.6, y + 5.2))
+            islands.append(b.rect(x, y, x + 2.6, y + 5.2))
             add_tree(b, x + 1.3, y + 2.6, size=float(b.rng.uniform(2.6, 4.0)))
         elif b.chance(fill):
             add_car(b, x + 1.3, y + 2.6 + float(b.rng.normal(0, 0.15)), nose)
+    return islands
 
 
 def intersection(b: Builder) -> None:

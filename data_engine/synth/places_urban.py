@@ -29,43 +29,40 @@ def _residential(
     pitch = 2 * depth + street
     first = float(b.rng.uniform(-0.5, 0.5)) * pitch
     roof = b.pick(("hip", "gable", None))
-    for y in np.arange(first - pitch * np.ceil((r + first) / pitch), r + depth, pitch):
-        path = np.stack([np.linspace(-r, r, 2), np.full(2, y)], axis=1)
-        b.road(path, street, marks=b.chance(0.3))
+    drives: list[np.ndarray] = []
+    for y in np.arange(first - pitch * np.ceil((r + first) / pitch), r + depth, pitch).tolist():
+        b.road(np.stack([np.linspace(-r, r, 2), np.full(2, y)], axis=1), street, marks=b.chance(0.3))
         for side in (-1, 1):
-            for x in np.arange(-r + float(b.rng.uniform(0, lot)), r, lot):
-                if b.chance(0.94):
-                    _lot(b, float(x), float(y), side, lot, depth, house, roof, pools)
+            for x in np.arange(-r + float(b.rng.uniform(0, lot)), r, lot).tolist():
+                if not b.far(x, y, depth) and b.chance(0.94):
+                    drives += _lot(b, x, y, side, lot, depth, house, roof, pools)
         drive_cars(b, (-r, y), (r, y), every=45, trucks=0.05)
-    if b.chance(0.6):
-        x = float(b.rng.uniform(-0.6, 0.6)) * b.half
-        b.lines.clear()
+    b.area("concrete", *drives)
     scatter_trees(b, trees)
 
 
 def _lot(
     b: Builder, x: float, y: float, side: int, lot: float, depth: float, house: tuple[float, float], roof: str | None,
     pools: float,
-) -> None:  # fmt: skip
+) -> list[np.ndarray]:  # fmt: skip
+    """Fill one lot with a house, maybe a drive with a car, a pool and trees; give the ring of the drive."""
     length, width = (float(value * b.rng.uniform(0.88, 1.12)) for value in house)
-    back = y + side * (3.5 + 5 + width / 2 + float(b.rng.uniform(0, 2)))
-    built = add_building(
-        b, x, back, min(length, lot - 1.5), width, angle=float(b.rng.normal(0, 1.5)), variant=roof, gap_m=0.4
-    )
-    if not built:
-        return
+    back, drives = y + side * (3.5 + 5 + width / 2 + float(b.rng.uniform(0, 2))), []
+    turn = float(b.rng.normal(0, 1.5))
+    if not add_building(b, x, back, min(length, lot - 1.5), width, angle=turn, variant=roof, gap_m=0.4):
+        return []
     if lot > 12:
-        drive = x + lot * 0.34
-        near, far = y + side * 3.5, back
-        b.area("concrete", b.rect(drive - 1.6, min(near, far), drive + 1.6, max(near, far)))
+        at = x + lot * 0.34
+        drives.append(b.rect(at - 1.6, y + side * 3.5, at + 1.6, back))
         if b.chance(0.5):
-            add_car(b, drive, y + side * (3.5 + 3.6), 90)
-    garden = y + side * (depth - 6)
+            add_car(b, at, y + side * (3.5 + 3.6), 90)
     if b.chance(pools):
-        add_pool(b, x + float(b.rng.uniform(-0.15, 0.15)) * lot, garden, float(b.rng.choice([0, 90, 0])))
-    for dx in b.rng.uniform(-0.45, 0.45, 2):
+        along = float(b.rng.uniform(-0.15, 0.15)) * lot
+        add_pool(b, x + along, y + side * (depth - 6), float(b.rng.choice([0, 90, 0])))
+    for dx in b.rng.uniform(-0.45, 0.45, 2).tolist():
         if b.chance(0.6):
-            add_tree(b, x + float(dx) * lot, y + side * (depth - float(b.rng.uniform(0, 8))))
+            add_tree(b, x + dx * lot, y + side * (depth - float(b.rng.uniform(0, 8))))
+    return drives
 
 
 def dense_residential(b: Builder) -> None:
@@ -210,13 +207,9 @@ def tennis_court(b: Builder) -> None:
     b.ground = b.pick(("lawn", "grass"))
     columns, rows = (int(value) for value in b.rng.integers(1, 4, 2))
     b.area("lot", b.rect(-columns * 20 - 3, -rows * 11 - 2, columns * 20 + 3, rows * 11 + 2))
-    style = b.rng.bit_generator.state
     for i in range(columns):
         for j in range(rows):
-            if b.chance(0.5):
-                style = b.rng.bit_generator.state
             add_court(b, "tennis court", (i - (columns - 1) / 2) * 39.5, (j - (rows - 1) / 2) * 21)
-    del style
     add_building(b, 0, -rows * 11 - 18, 26, 12)
     b.road(np.array([(-b.reach, rows * 11 + 16), (b.reach, rows * 11 + 16)]), 7)
     drive_cars(b, (-b.reach, rows * 11 + 16), (b.reach, rows * 11 + 16))
