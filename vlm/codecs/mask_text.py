@@ -13,7 +13,7 @@ from itertools import groupby
 
 import numpy as np
 
-from vlm.codecs.numbers import outward
+from vlm.codecs.numbers import SLACK, outward
 from vlm.dialects import Dialect, Frame, MaskStyle, mask_grid
 from vlm.errors import GeometryError
 from vlm.geometry.cells import best_cells, coverage
@@ -21,6 +21,7 @@ from vlm.geometry.convert import polygon_area, to_hbb
 from vlm.geometry.shapes import HBB, Geometry, Mask, Polygon
 
 MAX_CELLS = 1024  # a side; larger grids in a text are refused, so that text cannot ask for memory
+LARGEST_GRID = 64  # cells a side of a mask that is still written cell by cell
 _OWN = re.compile(r"\s*+(-?\d++)[\s,]++(-?\d++)[\s,]++(-?\d++)[\s,]++(-?\d++)\s*+\|\s*+(\d++)\s*+\|(.*)", re.DOTALL)
 
 
@@ -31,8 +32,10 @@ def encode_mask(geometry: Geometry, dialect: Dialect, frame: Frame, *, cells: in
         cols, rows = (cells, cells) if cells and style.frame == "image" else mask_grid(dialect, frame)
         bits = _pool(geometry, HBB(0, 0, frame.width, frame.height), rows, cols, style)
         return write_pairs(bits, last_separator=style.last_separator)
-    cells = cells or style.cells
     box = to_hbb(geometry)
+    if isinstance(geometry, Mask) and _is_on_grid(geometry, frame) and cells in (None, len(geometry.bits)):
+        box, cells = geometry.box, len(geometry.bits)
+    cells = cells or style.cells
     x1, x2 = outward(box.x1, box.x2, frame.unit_x, frame.top_x)
     y1, y2 = outward(box.y1, box.y2, frame.unit_y, frame.top_y)
     bits = _pool(geometry, _box((x1, y1, x2, y2), frame), cells, cells, style)
@@ -82,7 +85,7 @@ def read_runs(text: str, cells: int) -> tuple[np.ndarray, list[str]]:
         row += repeat
         if overrun:
             notes.add("clipped")
-        if row >= cells and part is not None and row > cells:
+        if row > cells:
             break
     if row < cells:
         notes.add("truncated")
@@ -121,6 +124,15 @@ def _decode_whole(text: str, style: MaskStyle, dialect: Dialect, frame: Frame) -
         fitted[: common.shape[0], : common.shape[1]] = common
         bits = fitted
     return Mask(bits, HBB(0, 0, frame.width, frame.height)), notes
+
+
+def _is_on_grid(mask: Mask, frame: Frame) -> bool:
+    """Say whether a mask is what a text of this dialect holds, so that it is written again as it was."""
+    corners = zip((mask.box.x1, mask.box.y1, mask.box.x2, mask.box.y2), (frame.unit_x, frame.unit_y) * 2, strict=True)
+    rows, cols = mask.bits.shape
+    return rows == cols <= LARGEST_GRID and all(
+        abs(value / unit - round(value / unit)) < SLACK for value, unit in corners
+    )
 
 
 def _pool(geometry: Geometry, box: HBB, rows: int, cols: int, style: MaskStyle) -> np.ndarray:

@@ -11,7 +11,7 @@ from vlm.geometry.convert import ring_area, to_hbb, to_obb, to_polygon, to_quad
 from vlm.geometry.shapes import HBB, OBB, Geometry, Point, Polygon
 
 Numbers = tuple[int, ...]
-_SLACK = 1e-6  # units; what a number loses on the way through pixels and back
+SLACK = 1e-6  # units; what a number loses on the way through pixels and back
 
 
 def encode_numbers(geometry: Geometry, form: Form, dialect: Dialect, frame: Frame) -> tuple[Numbers, ...]:
@@ -51,14 +51,14 @@ def decode_numbers(
 def to_units(value: float, unit: float, *, rounding: str, low: float, high: float) -> int:
     """Round pixels to units; keeps within [low, high]."""
     units = value / unit
-    rounded = math.floor(units + (0.5 if rounding == "nearest" else _SLACK))
+    rounded = math.floor(units + (0.5 if rounding == "nearest" else SLACK))
     return int(min(max(rounded, low), high))
 
 
 def outward(low_px: float, high_px: float, unit: float, top: int) -> tuple[int, int]:
     """Round an interval of pixels outwards to units, at least one unit wide, within [0, top]."""
-    low = min(max(math.floor(low_px / unit + _SLACK), 0), top - 1)
-    high = min(max(math.ceil(high_px / unit - _SLACK), low + 1), top)
+    low = min(max(math.floor(low_px / unit + SLACK), 0), top - 1)
+    high = min(max(math.ceil(high_px / unit - SLACK), low + 1), top)
     return low, high
 
 
@@ -73,7 +73,7 @@ def _encode_side(low_px: float, high_px: float, unit: float, top: int, rounding:
     """Round the two ends of one side."""
     low = to_units(low_px, unit, rounding=rounding, low=0, high=top)
     high = to_units(high_px, unit, rounding=rounding, low=0, high=top)
-    return outward(low_px, high_px, unit, top) if low == high and high_px - low_px > _SLACK * unit else (low, high)
+    return outward(low_px, high_px, unit, top) if low == high and high_px - low_px > SLACK * unit else (low, high)
 
 
 def _encode_obb(obb: OBB, form: Form, dialect: Dialect, frame: Frame) -> Numbers:

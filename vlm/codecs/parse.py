@@ -168,14 +168,15 @@ def _read_run(match: re.Match[str], reader: _Reader, *, start: int) -> tuple[int
         begin, phrase = _phrase_before(reader.text, start, begin)
     at_end = len(reader.text) - stop <= _LONGEST_TOKEN and _TAIL.match(reader.text, stop) is not None
     slots: list[tuple[Form, list[Region]]] = []
-    end = 0
+    end, cut = 0, False
     for written in item_pattern(reader.dialect.name).finditer(run):
         text = written.group().strip()
         numbers = _numbers(text)
         form = next(iter(forms_of(reader.dialect, "run", count=len(numbers))), None)
         last = at_end and written.end() == len(run)
         if form is None or (last and not text.endswith(style.item_close)):
-            _note_incomplete(text, len(numbers), reader, cut=last)
+            cut |= last and not (style.item_close and text.endswith(style.item_close))
+            _note_incomplete(text, len(numbers), reader, cut=cut)
             continue
         joined = bool(slots) and slots[-1][0] == form and style.item_separator in run[end : written.start()]
         found = _decode_items([_Item((numbers,), text, True)], form, 0, reader)
@@ -187,14 +188,15 @@ def _read_run(match: re.Match[str], reader: _Reader, *, start: int) -> tuple[int
     if not slots:
         return None
     texts = [text for i, (form, found) in enumerate(slots) for text in _slots(found, form, phrase, reader, ref=i == 0)]
-    return begin, _drop_partial_token(reader, stop) if at_end else stop, texts
+    return begin, _drop_partial_token(reader, stop, noted=cut) if at_end else stop, texts
 
 
-def _drop_partial_token(reader: _Reader, stop: int) -> int:
+def _drop_partial_token(reader: _Reader, stop: int, *, noted: bool) -> int:
     """Leave out the first characters of a number token with which a text ends."""
     tail = reader.text[stop:]
     if tail.strip() and set(tail) & set("<{|"):
-        reader.note("truncated", tail, "the text ends inside a number")
+        if not noted:
+            reader.note("truncated", tail, "the text ends inside a number")
         return len(reader.text)
     return stop
 
@@ -289,7 +291,8 @@ def _read_masks(body: str, image: int, reader: _Reader, *, cut: bool) -> list[Re
 def _split_items(body: str, form: Form, dialect: Dialect, *, ended: bool) -> list[_Item]:
     """Split the inside of a tag into shapes; brackets separate them, flat numbers are counted off."""
     if dialect.style.number_open:
-        chunks = [(chunk, True) for chunk in body.split(dialect.style.item_separator) if chunk.strip()]
+        texts = [text for text in body.split(dialect.style.item_separator) if text.strip()]
+        chunks = [(text, ended or i < len(texts) - 1 or _fits(text, form)) for i, text in enumerate(texts)]
     else:
         chunks = [(m[1], bool(m[2]) or ended) for m in re.finditer(r"[\[(]([^\[\]()]*+)([\])])?", body)]
         chunks = [chunk for chunk in chunks if NUMBER.search(chunk[0])] or (
@@ -306,6 +309,11 @@ def _split_items(body: str, form: Form, dialect: Dialect, *, ended: bool) -> lis
         else:
             items.append(_Item(rings, text, closed))
     return items
+
+
+def _fits(text: str, form: Form) -> bool:
+    """Say whether a text has as many numbers as a form needs."""
+    return not form.fields or len(_numbers(text)) == len(form.fields)
 
 
 def _numbers(text: str) -> tuple[float, ...]:

@@ -13,7 +13,8 @@ import numpy as np
 from vlm.geometry.convert import polygon_area, to_hbb, to_quad, to_shapely
 from vlm.geometry.shapes import HBB, OBB, Geometry, Mask
 
-_CHUNK = 8192  # pairs clipped at once, so that the work stays in the cache
+_CHUNK = 2048  # pairs clipped at once, so that the work stays in the cache
+_BOX, _OBB, _AREAL = 0, 1, 2
 
 
 def iou(a: Geometry, b: Geometry) -> float:
@@ -36,27 +37,52 @@ def intersection_matrix(first: Sequence[Geometry], second: Sequence[Geometry]) -
     if not out.size:
         return out
     boxes_a, boxes_b = _bounds(first), _bounds(second)
-    low = np.maximum(boxes_a[:, None, :2], boxes_b[None, :, :2])
-    high = np.minimum(boxes_a[:, None, 2:], boxes_b[None, :, 2:])
-    size = np.maximum(high - low, 0)
-    shared = size[..., 0] * size[..., 1]
-    kinds_a, kinds_b = _kinds(first), _kinds(second)
-    both_boxes = (kinds_a[:, None] == 0) & (kinds_b[None, :] == 0)
-    out[both_boxes] = shared[both_boxes]
-    near = (shared > 0) & ~both_boxes
-    _fill_convex(out, near & (kinds_a[:, None] <= 1) & (kinds_b[None, :] <= 1), first, second)
-    masks = near & (kinds_a[:, None] == 3) & (kinds_b[None, :] == 3)
-    for i, j in np.argwhere(masks):
-        out[i, j] = _mask_intersection(first[i], second[j])  # type: ignore[arg-type]
-    _fill_shapely(out, near & ~masks & ((kinds_a[:, None] > 1) | (kinds_b[None, :] > 1)), first, second)
+    i, j = _touching(boxes_a, boxes_b)
+    kind = np.maximum(_kinds(first)[i], _kinds(second)[j])
+    low, high = np.maximum(boxes_a[i, :2], boxes_b[j, :2]), np.minimum(boxes_a[i, 2:], boxes_b[j, 2:])
+    common = np.where(kind == _BOX, (high - low).prod(axis=1), 0.0)
+    convex = np.flatnonzero(kind == _OBB)
+    if convex.size:
+        quads_a, quads_b = _quads(first), _quads(second)
+        for part in np.split(convex, range(_CHUNK, convex.size, _CHUNK)):
+            common[part] = clip_area(quads_a[i[part]], quads_b[j[part]])
+    rest = np.flatnonzero(kind > _OBB)
+    if rest.size:
+        common[rest] = _areal(first, second, i[rest], j[rest])
+    out[i, j] = common
     return out
 
 
+def _touching(boxes_a: np.ndarray, boxes_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give the indices of the pairs whose horizontal boxes share an area."""
+    x1, y1, x2, y2 = (boxes_b[:, k][None] for k in range(4))
+    near = boxes_a[:, 0, None] < x2
+    near &= boxes_a[:, 2, None] > x1
+    near &= boxes_a[:, 1, None] < y2
+    near &= boxes_a[:, 3, None] > y1
+    i, j = np.divmod(np.flatnonzero(near), near.shape[1])
+    return i, j
+
+
+def _areal(first: Sequence[Geometry], second: Sequence[Geometry], i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    """Measure pairs with a polygon or a mask: two masks on their refined grid, all others through shapely."""
+    common = np.zeros(i.size)
+    masks = np.array([isinstance(first[a], Mask) and isinstance(second[b], Mask) for a, b in zip(i, j, strict=True)])
+    for k in np.flatnonzero(masks):
+        common[k] = _mask_intersection(first[i[k]], second[j[k]])  # type: ignore[arg-type]
+    if not masks.all():
+        import shapely
+
+        shapes_a = {k: to_shapely(first[k]) for k in np.unique(i[~masks])}
+        shapes_b = {k: to_shapely(second[k]) for k in np.unique(j[~masks])}
+        pairs = [shapes_a[k] for k in i[~masks]], [shapes_b[k] for k in j[~masks]]
+        common[~masks] = shapely.area(shapely.intersection(*pairs))
+    return common
+
+
 def _kinds(shapes: Sequence[Geometry]) -> np.ndarray:
-    """Number the shapes: 0 box, 1 oriented box, 2 polygon, 3 mask."""
-    return np.array(
-        [0 if isinstance(s, HBB) else 1 if isinstance(s, OBB) else 3 if isinstance(s, Mask) else 2 for s in shapes]
-    )
+    """Number the shapes by how their pairs are measured."""
+    return np.array([_BOX if isinstance(s, HBB) else _OBB if isinstance(s, OBB) else _AREAL for s in shapes])
 
 
 def _bounds(shapes: Sequence[Geometry]) -> np.ndarray:
@@ -78,17 +104,6 @@ def _area(shape: Geometry) -> float:
     return polygon_area(shape) if repaired.geom_type == "Polygon" else float(repaired.area)
 
 
-def _fill_convex(out: np.ndarray, where: np.ndarray, first: Sequence[Geometry], second: Sequence[Geometry]) -> None:
-    """Clip the chosen pairs of boxes and write their common areas into `out`."""
-    pairs = np.argwhere(where)
-    if not len(pairs):
-        return
-    quads_a, quads_b = _quads(first), _quads(second)
-    for start in range(0, len(pairs), _CHUNK):
-        i, j = pairs[start : start + _CHUNK].T
-        out[i, j] = clip_area(quads_a[i], quads_b[j])
-
-
 def _quads(shapes: Sequence[Geometry]) -> np.ndarray:
     """Give the (n, 4, 2) corners of boxes, clockwise on the screen; other shapes get zeros."""
     blank = ((0.0, 0.0),) * 4
@@ -99,31 +114,40 @@ def clip_area(subject: np.ndarray, clip: np.ndarray) -> np.ndarray:
     """Measure the common areas of p pairs of convex quadrilaterals, (p, 4, 2) each, clockwise on the screen."""
     origin = subject.mean(axis=1, keepdims=True)
     points, clip = subject - origin, clip - origin
+    x, y = np.ascontiguousarray(points[..., 0]), np.ascontiguousarray(points[..., 1])
     for k in range(4):
-        start, end = clip[:, k, None], clip[:, (k + 1) % 4, None]
-        points = _clip_half_plane(points, start, end)
-    x, y = points[..., 0], points[..., 1]
-    return np.maximum((x * np.roll(y, -1, axis=1) - np.roll(x, -1, axis=1) * y).sum(axis=1) / 2, 0)
+        x, y = _clip_half_plane(x, y, clip[:, k], clip[:, (k + 1) % 4])
+    return np.maximum((x * _next(y) - _next(x) * y).sum(axis=1) / 2, 0)
 
 
-def _clip_half_plane(points: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """Cut p convex polygons (p, n, 2) by the half plane right of start -> end: (p, n + 1, 2), the last repeated."""
-    direction, rel = end - start, points - start
-    distance = direction[..., 0] * rel[..., 1] - direction[..., 1] * rel[..., 0]
-    following, distance_next = np.roll(points, -1, axis=1), np.roll(distance, -1, axis=1)
-    inside, crosses = distance >= 0, (distance >= 0) != (distance_next >= 0)
-    gap = np.where(crosses, distance - distance_next, 1)
-    crossing = points + (following - points) * (np.where(crosses, distance, 0) / gap)[..., None]
-    pairs, n = distance.shape
-    kept = np.stack([inside, crosses], axis=2).reshape(pairs, 2 * n)
-    candidates = np.stack([points, crossing], axis=2).reshape(pairs, 2 * n, 2)
-    place = np.cumsum(kept, axis=1)
-    count = place[:, -1]
-    row, col = np.nonzero(kept & (place <= n + 1))
-    out = np.zeros((pairs, n + 1, 2))
-    out[row, place[row, col] - 1] = candidates[row, col]
-    last = out[np.arange(pairs), np.clip(count - 1, 0, n)]
-    return np.where((np.arange(n + 1) < count[:, None])[..., None], out, last[:, None])
+def _next(values: np.ndarray) -> np.ndarray:
+    """Give each vertex's successor."""
+    return np.concatenate([values[:, 1:], values[:, :1]], axis=1)
+
+
+def _clip_half_plane(x: np.ndarray, y: np.ndarray, start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Cut p convex polygons, (p, n) x and y, by the half plane right of start -> end: (p, n + 1), the last repeated."""
+    pairs, n = x.shape
+    direction = end - start
+    distance = direction[:, :1] * (y - start[:, 1:]) - direction[:, 1:] * (x - start[:, :1])
+    following = _next(distance)
+    kept = np.empty((pairs, n, 2), dtype=np.bool_)
+    kept[..., 0] = distance >= 0
+    kept[..., 1] = kept[..., 0] != (following >= 0)
+    share = np.divide(distance, distance - following, out=np.zeros_like(distance), where=kept[..., 1])
+    place = np.cumsum(kept.reshape(pairs, 2 * n), axis=1)
+    count = place[:, -1:]
+    chosen = np.flatnonzero(kept.reshape(-1))
+    target = (chosen // (2 * n)) * (n + 1) + np.minimum(place.reshape(-1)[chosen] - 1, n)
+    out = []
+    for values in (x, y):
+        candidates = np.stack([values, values + (_next(values) - values) * share], axis=2).reshape(-1)
+        cut = np.zeros(pairs * (n + 1))
+        cut[target] = candidates[chosen]
+        cut = cut.reshape(pairs, n + 1)
+        last = np.take_along_axis(cut, np.clip(count - 1, 0, n), axis=1)
+        out.append(np.where(np.arange(n + 1) < count, cut, last))
+    return out[0], out[1]
 
 
 def _mask_intersection(a: Mask, b: Mask) -> float:
@@ -146,15 +170,3 @@ def _refine(
     index_a = np.clip(np.searchsorted(edges_a, middle, side="right") - 1, 0, n_a - 1)
     index_b = np.clip(np.searchsorted(edges_b, middle, side="right") - 1, 0, n_b - 1)
     return np.diff(cuts), index_a, index_b
-
-
-def _fill_shapely(out: np.ndarray, where: np.ndarray, first: Sequence[Geometry], second: Sequence[Geometry]) -> None:
-    """Intersect the chosen pairs with shapely's array function and write their common areas into `out`."""
-    i, j = np.nonzero(where)
-    if not i.size:
-        return
-    import shapely
-
-    shapes_a = {k: to_shapely(first[k]) for k in np.unique(i)}
-    shapes_b = {k: to_shapely(second[k]) for k in np.unique(j)}
-    out[i, j] = shapely.area(shapely.intersection([shapes_a[k] for k in i], [shapes_b[k] for k in j]))
