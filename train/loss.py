@@ -14,8 +14,9 @@ def answer_loss(
 ) -> torch.Tensor:
     """Give the mean loss of logits that each predict the label of the same row.
 
-    With `sigma` > 0 a target that is one of `number_ids_K` (the tokens of 0, 1, ..., K-1) is spread over its neighbours
-    as a Gaussian of `sigma` units (label distribution learning: Geng, 2016): a box that is one unit off is hardly wrong.
+    With `sigma` > 0 a target that is one of `number_ids_K` (the tokens of 0, 1, ..., K-1) is spread over its
+    neighbours as a Gaussian of `sigma` units (label distribution learning: Geng, 2016): a box that is one unit off is
+    hardly wrong.
     """
     logits_MV = logits_MV.float()
     if number_ids_K is None or sigma <= 0 or len(number_ids_K) == 0:

@@ -27,7 +27,7 @@ SPATIAL_WORDS = re.compile(
 
 
 def load_rgb(image: Image) -> np.ndarray:
-    """Read a whole training image as (H, W, 3) uint8: ordinary files by Pillow, all others as a raster's first rendering."""
+    """Read a whole image as (H, W, 3) uint8: ordinary files by Pillow, others as a raster's first rendering."""
     if image.data is not None:
         return np.asarray(PILImage.open(io.BytesIO(image.data)).convert("RGB"))
     if image.path is None:
@@ -71,7 +71,7 @@ def is_spatial(turns: Sequence[Turn]) -> bool:
 
 
 def move_turn(turn: Turn, move: Move, sizes: Sequence[tuple[int, int]]) -> Turn:
-    """Move all regions of a turn with the pixels of their images; a plain list of regions is put in reading order again."""
+    """Move all regions of a turn with the pixels of their images; a plain list is put in reading order again."""
 
     def moved(regions: tuple[Region, ...]) -> tuple[Region, ...]:
         return tuple(move.move(region, *sizes[region.image]) for region in regions)

@@ -1,6 +1,7 @@
 """Nadir's model room: imagery and an instruction go in, an answer on the map comes out.
 
-Names are loaded when they are used, so that the torch-free half (records, geometry, raster, tiling, codecs) imports fast.
+Names are loaded when they are used, so that the torch-free half (records, geometry, raster, tiling, codecs) imports
+fast.
 """
 
 from __future__ import annotations

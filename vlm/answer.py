@@ -28,8 +28,8 @@ from vlm.model import NadirForConditionalGeneration
 from vlm.pair import open_pair
 from vlm.processor import NadirProcessor, TiledImage
 from vlm.prompts import Message, user_message, with_hint
-from vlm.raster import Raster, Rendering
-from vlm.records import Answer, Cost, Region, Task, TraceStep
+from vlm.raster import Raster, Rendering, check_valid
+from vlm.records import Answer, Cost, Image, Region, Task, TraceStep
 from vlm.tiling import TokenBudget
 from vlm.window import window_from_bbox
 
@@ -116,7 +116,7 @@ class Nadir:
             return self._tile(rasters, request) if rasters else View()
 
     def message(self, request: Request, view: View) -> Message:
-        """Build the user message of a first turn: images, notes, escaped instruction, regions in the model's dialect."""
+        """Build the user message of a first turn: images, notes, escaped instruction and regions."""
         return user_message(self.words(request, view), view.notes)
 
     def words(self, request: Request, view: View) -> str:
@@ -166,6 +166,7 @@ class Nadir:
             view.grids,
             request.instruction,
             request.task,
+            tuple(Image(path=str(path)) for path in request.images),
         )
 
     def _tile(self, rasters: Sequence[Raster], request: Request) -> View:
@@ -176,6 +177,8 @@ class Nadir:
         images, notes, trace = [], [], []
         for date, raster in enumerate(rasters):
             renderings = raster.renderings(request.bands, limit=request.renderings)
+            overview = plan.tiles[0].window
+            check_valid(raster.read(overview, (64, 64), renderings[0]), overview, raster.path)
             for index, rendering in enumerate(renderings):
                 partner = _partner(date, index, len(rasters), len(renderings))
                 place = {"date": date, "rendering_index": index, "partner": partner}
@@ -212,7 +215,7 @@ def _open(paths: Sequence[str | Path]) -> list[Raster]:
 
 
 def _partner(date: int, rendering: int, dates: int, renderings: int) -> int | None:
-    """Give the index, in the prompt, of the image that a date is compared with: the one before it, the second for the first."""
+    """Give the prompt index of the image that a date is compared with: the one before it; for the first, the second."""
     if dates == 1:
         return None
     return (date - 1 if date else 1) * renderings + rendering

@@ -1,10 +1,9 @@
-"""One checkpoint directory: config.json, safetensors, processor and tokenizer; and how one is put together from parts."""
+"""One checkpoint directory: config, safetensors, processor and tokenizer; and how one is built from parts."""
 
 from __future__ import annotations
 
 import vlm.compat  # noqa: F401  # isort: skip
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, InstructBlipQForme
 
 from vlm.config import NadirConfig
 from vlm.encoder import load_clip_weights, named_clip_config
-from vlm.errors import CheckpointError
 from vlm.model import NadirForConditionalGeneration
+from vlm.model_dir import model_dir
 from vlm.processor import NadirProcessor
 
-BUILT_IN = Path(__file__).parent / "nano"
 CONTROL_TOKENS = ("<|im_start|>", "<|im_end|>", "<image>")
 
 
@@ -28,30 +26,9 @@ def load_checkpoint(
 
     Raises CheckpointError when the directory is missing, has no weights, or holds another architecture.
     """
-    folder = Path(path) if path is not None else BUILT_IN
-    _require_nadir(folder)
+    folder = model_dir(path)
     model = NadirForConditionalGeneration.from_pretrained(folder, dtype=getattr(torch, dtype))
     return model, NadirProcessor.from_pretrained(folder)
-
-
-def _require_nadir(folder: Path) -> None:
-    config = folder / "config.json"
-    if not folder.is_dir() or not config.is_file():
-        raise CheckpointError(
-            f"model directory {folder} has no config.json: give a directory written by save_pretrained, or none for nadir-nano"
-        )
-    try:
-        kind = json.loads(config.read_text()).get("model_type")
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise CheckpointError(
-            f"model directory {folder}: config.json is no JSON ({error}); copy the checkpoint again"
-        ) from error
-    if kind != NadirConfig.model_type:
-        raise CheckpointError(
-            f"model directory {folder} holds a {kind!r} model: expected {NadirConfig.model_type!r}; Nadir does not load others"
-        )
-    if not list(folder.glob("*.safetensors")):
-        raise CheckpointError(f"model directory {folder} has no weights: expected model.safetensors beside config.json")
 
 
 def save_checkpoint(model: NadirForConditionalGeneration, processor: NadirProcessor, folder: str | Path) -> None:
@@ -128,10 +105,3 @@ def build_processor(config: NadirConfig, tokenizer: Any) -> NadirProcessor:
         image_mean=config.image_mean,
         image_std=config.image_std,
     )
-
-
-def read_sizes(path: str | Path | None = None) -> dict[str, Any]:
-    """Read config.json without loading anything: for plans and costs before a model is run."""
-    folder = Path(path) if path is not None else BUILT_IN
-    _require_nadir(folder)
-    return json.loads((folder / "config.json").read_text())

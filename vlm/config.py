@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import vlm.compat  # noqa: F401  # isort: skip
 
-from typing import Any
+from typing import Any, ClassVar
 
 from transformers import AutoConfig, InstructBlipQFormerConfig, PreTrainedConfig
 
@@ -15,14 +15,15 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 class NadirConfig(PreTrainedConfig):
     """Hold the sizes of every part.
 
-    `clip_config` is open_clip's own JSON ({"embed_dim", "vision_cfg", "text_cfg", ...}); `vision_layers` names the blocks or
-    stages whose patch tokens are used (several are brought to the finest grid and concatenated). `query_grid` x `query_grid`
-    anchored queries and `free_queries` unanchored ones stand for each tile. `tile_px` is the side of a tile in pixels;
-    an image of at most `fit_factor * tile_px` pixels fits one tile; `default_tiles` is the budget when none is given.
+    `clip_config` is open_clip's own JSON ({"embed_dim", "vision_cfg", "text_cfg", ...}); `vision_layers` names the
+    blocks or stages whose patch tokens are used (several are brought to the finest grid and concatenated).
+    `query_grid` x `query_grid` anchored queries and `free_queries` unanchored ones stand for each tile. `tile_px` is
+    the side of a tile in pixels; an image of at most `fit_factor * tile_px` pixels fits one tile; `default_tiles` is
+    the budget when none is given.
     """
 
     model_type = "nadir"
-    sub_configs = {"text_config": AutoConfig, "qformer_config": InstructBlipQFormerConfig}
+    sub_configs: ClassVar[dict[str, Any]] = {"text_config": AutoConfig, "qformer_config": InstructBlipQFormerConfig}
 
     clip_config: dict[str, Any] | None = None
     clip_tokenizer: str = "open_clip"

@@ -29,7 +29,8 @@ class GatedDifference(nn.Module):
     def forward(self, visual_NLC: torch.Tensor, partner_N: torch.Tensor, date_N: torch.Tensor) -> torch.Tensor:
         """Replace the features of tiles that have a partner.
 
-        `partner_N` holds for each tile the index of the same tile at its partner date, or -1; `date_N` the date's index.
+        `partner_N` holds for each tile the index of the same tile at its partner date, or -1; `date_N` the date's
+        index.
         """
         paired = partner_N >= 0
         if not bool(paired.any()):

@@ -18,14 +18,14 @@ from vlm.processor import NadirProcessor, TiledImage
 def text_tokens(config: NadirConfig, processor: NadirProcessor, texts: Sequence[str]) -> torch.Tensor:
     """Give the text tower's token ids (B, context length).
 
-    `config.clip_tokenizer` says whose: "open_clip" for CLIP's own vocabulary, "llm" for a tower that shares the language
-    model's.
+    `config.clip_tokenizer` says whose: "open_clip" for CLIP's own vocabulary, "llm" for a tower that shares the
+    language model's.
     """
     length = config.clip_config["text_cfg"]["context_length"]
     if config.clip_tokenizer == "open_clip":
         return open_clip.SimpleTokenizer(context_length=length)(list(texts))
     end, pad = processor.tokenizer.eos_token_id, processor.tokenizer.pad_token_id
-    ids = [processor.tokenizer(text, add_special_tokens=False)["input_ids"][: length - 1] + [end] for text in texts]
+    ids = [[*processor.tokenizer(text, add_special_tokens=False)["input_ids"][: length - 1], end] for text in texts]
     return torch.tensor([row + [pad] * (length - len(row)) for row in ids])
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import vlm.compat  # noqa: F401  # isort: skip
 
+from difflib import get_close_matches
 from pathlib import Path
 from types import MethodType
 from typing import Any
@@ -93,9 +94,9 @@ def named_clip_config(name: str) -> dict[str, Any]:
     """
     config = open_clip.get_model_config(name)
     if config is None:
-        near = [known for known in open_clip.list_models() if known.lower()[:5] == name.lower()[:5]]
+        near = get_close_matches(name, open_clip.list_models(), n=8)
         raise CheckpointError(
-            f"open_clip has no architecture {name!r}: close names are {', '.join(near[:8]) or 'none'}"
+            f"open_clip has no architecture {name!r}: close names are {', '.join(near) or 'none'}"
         )
     return config
 

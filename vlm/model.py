@@ -1,6 +1,7 @@
 """The model: tiles + token ids -> logits. Training, generate and serving call the same `embed_images` and `splice`.
 
-Legend: N tiles of the batch, I images (dates and renderings count one each), B samples, S tokens, Q queries, E LLM width.
+Legend: N tiles of the batch, I images (dates and renderings count one each), B samples, S tokens, Q queries, E LLM
+width.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import vlm.compat  # noqa: F401  # isort: skip
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -39,7 +40,7 @@ class NadirForConditionalGeneration(PreTrainedModel, GenerationMixin):
     main_input_name = "input_ids"
     _supports_sdpa = True
     _supports_flash_attn = True
-    _no_split_modules: list[str] = []
+    _no_split_modules: ClassVar[list[str]] = []
 
     def __init__(self, config: NadirConfig) -> None:
         super().__init__(config)
@@ -122,8 +123,8 @@ class NadirForConditionalGeneration(PreTrainedModel, GenerationMixin):
     ) -> CausalLMOutputWithPast:
         """Give logits (B, S, V) and, with `labels`, the mean next-token loss over labels that are not -100.
 
-        With `logits_at` (B, S) bool, logits are (M, V) of those M positions alone: visual and instruction tokens, most of
-        a training sequence, then cost no vocabulary-wide product.
+        With `logits_at` (B, S) bool, logits are (M, V) of those M positions alone: visual and instruction tokens,
+        most of a training sequence, then cost no vocabulary-wide product.
         """
         images = {key: kwargs.pop(key) for key in IMAGE_INPUTS[1:] if key in kwargs}
         if inputs_embeds is None:
@@ -136,7 +137,7 @@ class NadirForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     @torch.no_grad()
     def generate(self, input_ids: torch.Tensor, **kwargs: Any) -> torch.Tensor:
-        """Generate as transformers does; the images are embedded once, before the first token. Gives prompt + new ids."""
+        """Generate as transformers does, with the images embedded once; gives the prompt's ids and the new ones."""
         images = {key: kwargs.pop(key) for key in IMAGE_INPUTS if key in kwargs}
         embeds = self.embed_inputs(input_ids, **images)
         return super().generate(input_ids=input_ids, inputs_embeds=embeds, **kwargs)

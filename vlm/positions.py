@@ -13,8 +13,8 @@ import torch
 def sine_code(points_ND2: torch.Tensor, width: int) -> torch.Tensor:
     """Encode points (x, y), normalised by the image's width and height, as sines and cosines of `width` numbers.
 
-    A quarter of the width each for sin x, cos x, sin y, cos y; periods run geometrically from 2 images down to 1/64 of one.
-    The 2-D form of the Transformer's code (Vaswani et al., 2017) as in DETR (Carion et al., 2020).
+    A quarter of the width each for sin x, cos x, sin y, cos y; periods run geometrically from 2 images down to 1/64 of
+    one. The 2-D form of the Transformer's code (Vaswani et al., 2017) as in DETR (Carion et al., 2020).
     """
     quarter = width // 4
     octaves = torch.linspace(-1, 6, quarter, dtype=torch.float32, device=points_ND2.device)

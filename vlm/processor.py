@@ -1,4 +1,4 @@
-"""The processor: images -> tiles -> tensors, messages -> token ids with one placeholder run an image, and back to batches.
+"""The processor: images -> tiles -> tensors, messages -> token ids with one placeholder run an image, and batches.
 
 Legend: T tiles of one image, P tile side in pixels, N tiles of a batch, B samples, S tokens.
 """
@@ -101,7 +101,7 @@ class NadirProcessor(ProcessorMixin):
     def plan(
         self, width: int, height: int, *, budget: TokenBudget | None = None, window: Window | None = None
     ) -> TilePlan:
-        """Plan the tiles of an image of `width` x `height` pixels with this checkpoint's tile size and default budget."""
+        """Plan the tiles of a `width` x `height` image with this checkpoint's tile size and default budget."""
         return plan_tiles(
             width,
             height,
@@ -142,8 +142,8 @@ class NadirProcessor(ProcessorMixin):
     ) -> dict[str, torch.Tensor]:
         """Encode one conversation and its images, in the order of their placeholders, as unpadded tensors.
 
-        Without `with_labels` the assistant's header is appended, ready to generate. With it, `labels` hold the assistant's
-        tokens and -100 elsewhere. Raises SpliceError when the numbers of placeholders and images differ.
+        Without `with_labels` the assistant's header is appended, ready to generate. With it, `labels` hold the
+        assistant's tokens and -100 elsewhere. Raises SpliceError when the numbers of placeholders and images differ.
         """
         text = self.apply_chat_template(list(messages), add_generation_prompt=not with_labels, tokenize=False)
         ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
@@ -179,7 +179,7 @@ class NadirProcessor(ProcessorMixin):
         return expanded
 
     def _labels(self, ids: Sequence[int]) -> list[int]:
-        """Keep the tokens after each "<|im_start|>assistant\\n" up to and with "<|im_end|>"; -100 for all others."""
+        """Keep the tokens after each assistant header up to and with "<|im_end|>"; -100 for all others."""
         header = self.tokenizer("<|im_start|>assistant\n", add_special_tokens=False)["input_ids"]
         end = self.tokenizer.convert_tokens_to_ids("<|im_end|>")
         labels, inside = [-100] * len(ids), False

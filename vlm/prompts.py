@@ -1,4 +1,7 @@
-"""Prompts: the user's words, the images' notes and the task's hint become chat messages; nothing a user types is a command."""
+"""Prompts: the user's words, the images' notes and the task's hint become chat messages.
+
+Nothing that a user types is a command.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ Message = dict[str, Any]
 
 
 def escape_control_tokens(text: str, tokens: Iterable[str]) -> str:
-    """Break every control token that stands in `text` with a word joiner, so that it is read as the words it is made of."""
+    """Break every control token in `text` with a word joiner, so that it is read as the words it is made of."""
     pattern = "|".join(re.escape(token) for token in sorted(tokens, key=len, reverse=True) if token)
     return re.sub(pattern, lambda found: found[0][0] + WORD_JOINER + found[0][1:], text) if pattern else text
 

@@ -1,9 +1,10 @@
 """The instruction-guided Q-former: anchored queries see the instruction's tokens and one tile's visual tokens.
 
-The transformer is InstructBLIP's (Dai et al., 2023; transformers' own modules, so its weights load). Two things are added
-outside of it. Anchors: the queries of a tile form a grid over it and carry, like the patch keys, the sine code of their place
-in the whole image. Words: the instruction's tokens are the language model's own, embedded by a projection of its input
-embeddings; one tokenizer then serves both, any language that the LLM knows is understood, and BERT's vocabulary is not needed.
+The transformer is InstructBLIP's (Dai et al., 2023; transformers' own modules, so its weights load). Two things are
+added outside of it. Anchors: the queries of a tile form a grid over it and carry, like the patch keys, the sine code
+of their place in the whole image. Words: the instruction's tokens are the language model's own, embedded by a
+projection of its input embeddings; one tokenizer then serves both, any language that the LLM knows is understood, and
+BERT's vocabulary is not needed.
 
 Legend: N tiles, Q queries, T instruction tokens, L patches, K key width, D Q-former width, E LLM width.
 """

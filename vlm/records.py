@@ -83,8 +83,9 @@ class Answer:
     """Hold an answer as a template and regions; text is rendered from it in any dialect (codecs.render_text).
 
     `template` is plain text with slots: `{box:0}`, `{obb:0,2}`, `{quad:1}`, `{poly:0}`, `{seg:0}`; a leading `ref`
-    (`{ref box:0,1}`) writes the regions' phrase before them. Literal braces are doubled. Answers that a model gave also
-    keep the raw `text`, the parse `issues`, `cost`, `trace` and the `grids` of the images, which place regions on the map.
+    (`{ref box:0,1}`) writes the regions' phrase before them. Literal braces are doubled. Answers that a model gave
+    also keep the raw `text`, the parse `issues`, `cost`, `trace`, the `images` they are about and the `grids` of
+    these, which place regions on the map.
     """
 
     template: str
@@ -96,6 +97,7 @@ class Answer:
     grids: tuple[Grid, ...] = ()
     instruction: str = ""
     task: Task | None = None
+    images: tuple[Image, ...] = ()
 
     def to_geojson(self, path: str | Path) -> Path:
         """Write the regions as RFC 7946 GeoJSON (WGS84); without georeference, pixels and a member that says so."""
@@ -107,7 +109,7 @@ class Answer:
         """Show text, overlay and cost card in a notebook."""
         from vlm.report import render_answer
 
-        return render_answer(self)
+        return render_answer(self, [image.path for image in self.images if image.path is not None])
 
 
 @dataclass(frozen=True, slots=True)

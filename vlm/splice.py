@@ -34,15 +34,15 @@ def splice(
 ) -> torch.Tensor:
     """Give the embeddings with each image's features, (tokens, E) in order, in place of its placeholder run.
 
-    Raises SpliceError with the counts when runs and images do not match: scattering anyway would silently put one image's
-    features under another's name.
+    Raises SpliceError with the counts when runs and images do not match: scattering anyway would silently put one
+    image's features under another's name.
     """
     runs = locate_runs(ids_BS, image_token_id)
     expected, got = [len(tokens) for tokens in features], [run.length for run in runs]
     if expected != got:
         raise SpliceError(
-            f"the prompt holds {len(got)} runs of image placeholders of lengths {got}, but the images give {len(expected)} "
-            f"runs of visual tokens of lengths {expected}: build prompt and tiles with the same processor call"
+            f"the prompt holds {len(got)} runs of image placeholders of lengths {got}, but the images give "
+            f"{len(expected)} runs of visual tokens of lengths {expected}: build both with one processor call"
         )
     spliced = embeds_BSE.clone()
     for run, tokens in zip(runs, features, strict=True):

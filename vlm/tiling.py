@@ -1,8 +1,9 @@
 """Tile plans: which square windows of an image the model reads, decided from integers alone, before a pixel is read.
 
-A plan is a thumbnail (level 0: one square window over the whole image) followed by the grid of square, overlapping windows
-of one level (level 1: the finest grid that the budget allows, never finer than the image's own pixels). A window may stick
-out of the image; what sticks out is padding. Windows are square and tiles are square, so nothing is ever distorted.
+A plan is a thumbnail (level 0: one square window over the whole image) followed by the grid of square, overlapping
+windows of one level (level 1: the finest grid that the budget allows, never finer than the image's own pixels). A
+window may stick out of the image; what sticks out is padding. Windows and tiles are square, so nothing is ever
+distorted.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class TokenBudget:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """Name one square window (original-image pixels) that is read as `tile_px` x `tile_px`, and its place in the plan."""
+    """Name one square window (original-image pixels), read as `tile_px` x `tile_px`, and its place in the plan."""
 
     level: int
     row: int
@@ -116,7 +117,7 @@ def plan_grids(width: int, height: int, *, tile_px: int, max_tiles: int) -> Iter
 
 
 def _finest_grid(width: int, height: int, *, count: int, tile_px: int) -> GridLevel | None:
-    """Give the grid of exactly `count` windows with the smallest side; None when `count` cannot be laid out usefully."""
+    """Give the grid of exactly `count` windows with the smallest side; None when there is none that needs them all."""
     options = []
     for rows in (row for row in range(1, count + 1) if count % row == 0):
         side = max(tile_px, math.ceil(width / (count // rows)), math.ceil(height / rows))
@@ -138,8 +139,8 @@ def plan_tiles(
 ) -> TilePlan:
     """Plan the tiles of a `width` x `height` image, or of one `window` of it, within `budget`.
 
-    An image whose longer side is at most `fit_factor * tile_px` fits one tile. Raises WindowError when the window leaves
-    the image.
+    An image whose longer side is at most `fit_factor * tile_px` fits one tile. Raises WindowError when the window
+    leaves the image.
     """
     area = window or Window(0, 0, width, height)
     if area.x < 0 or area.y < 0 or area.x + area.w > width or area.y + area.h > height:

@@ -1,0 +1,74 @@
+"""The Q-former is InstructBLIP's, plus anchors: on the same words and queries it computes what transformers does."""
+
+from __future__ import annotations
+
+import torch
+from transformers import InstructBlipQFormerConfig, InstructBlipQFormerModel
+
+from vlm.positions import grid_points, sine_code
+from vlm.qformer import AnchoredQFormer
+
+WIDTH, KEYS, QUERIES, WORDS, TILES = 32, 24, 5, 7, 3
+
+
+def build(frequency: int = 2) -> tuple[AnchoredQFormer, InstructBlipQFormerModel]:
+    torch.manual_seed(0)
+    sizes = {
+        "vocab_size": 50, "hidden_size": WIDTH, "num_hidden_layers": 4, "num_attention_heads": 4,
+        "intermediate_size": 64, "encoder_hidden_size": KEYS, "max_position_embeddings": 16,
+        "cross_attention_frequency": frequency,
+    }  # fmt: skip
+    reference = InstructBlipQFormerModel(InstructBlipQFormerConfig(**sizes)).eval()
+    ours = AnchoredQFormer(
+        InstructBlipQFormerConfig(**sizes),
+        llm_width=WIDTH,
+        query_grid=2,
+        free_queries=1,
+        levels=4,
+        dates=4,
+        renderings=4,
+    ).eval()
+    ours.transformer.load_state_dict(reference.state_dict())
+    return ours, reference
+
+
+def test_equals_transformers_with_the_same_weights() -> None:
+    ours, reference = build()
+    ids, keys = torch.randint(0, 50, (TILES, WORDS)), torch.randn(TILES, 9, KEYS)
+    queries, mask = torch.randn(TILES, QUERIES, WIDTH), torch.ones(TILES, WORDS, dtype=torch.long)
+    mask[1, 4:] = 0
+    with torch.no_grad():
+        expected = reference(
+            input_ids=ids,
+            query_embeds=queries,
+            attention_mask=torch.cat((torch.ones(TILES, QUERIES, dtype=torch.long), mask), dim=1),
+            encoder_hidden_states=keys,
+        ).last_hidden_state[:, :QUERIES]
+        got = ours._attend(queries, reference.embeddings.word_embeddings(ids), mask, keys)
+    torch.testing.assert_close(got, expected, rtol=0, atol=1e-5)
+
+
+def test_padding_words_are_not_seen_and_every_parameter_learns() -> None:
+    ours, _ = build(frequency=1)
+    frames, meta = torch.tensor([[0.0, 0.0, 1.0, 1.0]]), torch.zeros(1, 3, dtype=torch.long)
+    keys, words = torch.randn(1, 9, KEYS), torch.randn(1, WORDS, WIDTH)
+    mask = torch.ones(1, WORDS, dtype=torch.long)
+    mask[:, 5:] = 0
+    full, _ = ours(keys, (3, 3), frames, meta, words, mask)
+    cut, _ = ours(keys, (3, 3), frames, meta, words[:, :5], mask[:, :5])
+    torch.testing.assert_close(full, cut, rtol=0, atol=1e-5)
+    full.sum().backward()
+    unused = [name for name, parameter in ours.named_parameters() if parameter.grad is None]
+    assert unused == ["transformer.embeddings.word_embeddings.weight"]
+
+
+def test_anchors_lie_where_the_tile_lies_in_the_image() -> None:
+    frames = torch.tensor([[0.0, 0.0, 1.0, 1.0], [0.5, 0.0, 1.0, 0.25]])
+    points = grid_points(frames, 2, 2)
+    assert points[0].tolist() == [[0.25, 0.25], [0.75, 0.25], [0.25, 0.75], [0.75, 0.75]]
+    assert points[1].tolist() == [[0.625, 0.0625], [0.875, 0.0625], [0.625, 0.1875], [0.875, 0.1875]]
+    codes = sine_code(points, 32)
+    assert codes.shape == (2, 4, 32)
+    assert (codes[0, 0] - codes[1, 0]).abs().max() > 0.1, "the same place in two tiles is two places in the image"
+    same = sine_code(grid_points(torch.tensor([[0.0, 0.0, 0.5, 0.5]]), 1, 1), 32)[0, 0]
+    torch.testing.assert_close(same, codes[0, 0], msg="one place in the image has one code, whatever tile shows it")
