@@ -17,7 +17,7 @@ from data_engine.synth.outlines import place, rectangle, ribbon
 from data_engine.synth.records import Area, Colour, Layout, Line, Thing
 
 MARGIN_PX = 48
-FREE, SOLID, PAVED = 0, 1, 2
+FREE, SOLID, PAVED, TREE = 0, 1, 2, 4
 T = TypeVar("T")
 WHITE_MARK: Colour = (214, 214, 206)
 YELLOW_MARK: Colour = (206, 172, 84)
@@ -131,7 +131,7 @@ class Builder:
             self.line(edge, width_m=0.14)
 
     def covers(self, outline: np.ndarray, gap_px: float = 1.0) -> int:
-        """Give the worst ground (FREE, SOLID or PAVED bits) under an outline in px grown by the gap."""
+        """Give the worst ground (SOLID, PAVED and TREE bits) under an outline in px grown by the gap."""
         x1, y1, x2, y2 = extent(outline)
         left, top = max(0, int(x1 + MARGIN_PX - gap_px)), max(0, int(y1 + MARGIN_PX - gap_px))
         right, bottom = int(x2 + MARGIN_PX + gap_px) + 2, int(y2 + MARGIN_PX + gap_px) + 2
@@ -147,7 +147,7 @@ class Builder:
     def thing(
         self, label: str, unit: np.ndarray, x: float, y: float, *, length: float, width: float, angle: float = 0.0,
         height: float = 0.0, colour: tuple[str, Colour] = ("", (200, 200, 200)), variant: str = "",
-        avoid: int = SOLID, gap_m: float = 0.4, ground: int = SOLID,
+        avoid: int = SOLID | TREE, gap_m: float = 0.4, ground: int = SOLID,
     ) -> bool:  # fmt: skip
         """Stand a thing at local (x, y) metres unless its ground is taken or far outside; say whether it stands."""
         cx, cy = self.point(x, y)

@@ -13,7 +13,8 @@ from vlm.errors import OutputError
 from vlm.records import Task
 
 SIZE_PX, GSD_M = 256, 0.5
-PAIR_SEED = 9
+PAIR_KIND, PAIR_SEED = "meadow", 1_000_004
+"""Seeds from a million on are for demonstrations and tests: train on those below."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +28,15 @@ class DemoCase:
 
 
 SCENES: dict[str, tuple[str, int]] = {
-    "harbor.tif": ("port", 1), "airport.tif": ("airport", 1), "tanks.tif": ("storage tanks", 1),
-    "sports.tif": ("playground", 1), "river.tif": ("river", 1), "homes.tif": ("medium residential", 1),
+    "harbor.tif": ("port", 1_000_000), "airport.tif": ("airport", 1_000_000), "tanks.tif": ("storage tanks", 1_000_001),
+    "sports.tif": ("playground", 1_000_002), "river.tif": ("river", 1_000_007),
+    "homes.tif": ("medium residential", 1_000_000),
 }  # fmt: skip
 CASES: tuple[DemoCase, ...] = (
     DemoCase(("harbor.tif",), "Describe this image.", "caption", "In a sentence"),
     DemoCase(("sports.tif",), "What is the theme of this picture?", "classify", "Kind of scene"),
     DemoCase(("homes.tif",), "Is there a swimming pool?", "vqa", "A question"),
-    DemoCase(("airport.tif",), "How many planes are there?", "count", "How many"),
+    DemoCase(("tanks.tif",), "How many storage tanks are there?", "count", "How many"),
     DemoCase(("airport.tif",), "Where are the planes?", "detect", "Boxes"),
     DemoCase(("harbor.tif",), "Find all ships and give oriented bounding boxes.", "detect", "Oriented boxes"),
     DemoCase(("river.tif",), "Segment the water.", "segment", "A mask"),
@@ -50,7 +52,7 @@ def render_demo(folder: Path | str) -> list[DemoCase]:
     target = Path(folder)
     for name, (kind, seed) in SCENES.items():
         write_geotiff(render_scene(seed, size_px=SIZE_PX, gsd_m=GSD_M, kind=kind), target / name)
-    pair = render_pair(PAIR_SEED, size_px=SIZE_PX, gsd_m=GSD_M, kind="medium residential", unchanged=0.0)
+    pair = render_pair(PAIR_SEED, size_px=SIZE_PX, gsd_m=GSD_M, kind=PAIR_KIND, unchanged=0.0)
     write_geotiff(pair.before, target / "before.tif")
     write_geotiff(pair.after, target / "after.tif")
     rows = [

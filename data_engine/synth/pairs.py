@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from data_engine.synth.builder import Builder
+from data_engine.synth.builder import PAVED, SOLID, Builder
 from data_engine.synth.canvas import exact_mask
 from data_engine.synth.kinds import choose_kind, lay_out
 from data_engine.synth.labels import label_things
@@ -20,6 +20,7 @@ from data_engine.synth.render import photograph
 from vlm.geometry.shapes import HBB, Mask
 
 CHANGING = ("building", "storage tank", "swimming pool", "tennis court", "basketball court")
+MOST_TRIES = 6
 TRAFFIC = ("car", "truck")
 STABLE_KINDS = ("desert", "beach", "commercial", "railway station")
 
@@ -29,13 +30,17 @@ def render_pair(
 ) -> ScenePair:
     """Render two dates of the place of a seed; with probability `unchanged` nothing but light and traffic differs."""
     rng = np.random.default_rng([seed, 11])
-    chosen = kind or _choose_changing_kind(rng)
-    layout, new = _lay_out_with_sites(chosen, rng, size_px, gsd_m)
     changes = rng.random() >= unchanged
-    appeared, vanished = _choose_changes(rng, layout, new) if changes else ((), ())
-    absent = () if appeared or changes else tuple(new)
-    before = _on_a_day(rng, layout, missing={*map(id, appeared), *map(id, absent)}, lots=appeared)
-    after = _on_a_day(rng, layout, missing={*map(id, vanished), *map(id, absent)}, lots=vanished)
+    for _ in range(MOST_TRIES):
+        chosen = kind or _choose_changing_kind(rng)
+        layout, new = _lay_out_with_sites(chosen, rng, size_px, gsd_m)
+        appeared, vanished = _choose_changes(rng, layout, new) if changes else ((), ())
+        if appeared or vanished or not changes:
+            break
+    never = () if changes and rng.random() < 0.5 else tuple(thing for thing in new if thing not in appeared)
+    gone = {id(thing) for thing in never if thing not in vanished}
+    before = _on_a_day(rng, layout, missing=gone | set(map(id, appeared)), lots=appeared)
+    after = _on_a_day(rng, layout, missing=gone | set(map(id, vanished)), lots=vanished)
     look = random_look(rng)
     later = other_day(rng, look)
     appeared_objects = label_things(after, appeared, later.shift_px)
@@ -52,23 +57,32 @@ def _choose_changing_kind(rng: np.random.Generator) -> str:
 
 
 def _lay_out_with_sites(kind: str, rng: np.random.Generator, size_px: int, gsd_m: float) -> tuple[Layout, list[Thing]]:
-    """Lay out a place and then a group of new buildings (sometimes a pool) on ground that was left free."""
+    """Lay out a place and then a group of new buildings (sometimes a pool) where nothing but trees stood."""
     builder = lay_out(kind, rng, size_px=size_px, gsd_m=gsd_m)
     known = len(builder.things)
     _add_sites(builder)
     new = builder.things[known:]
-    return builder.finish(kind), new
+    kept = [thing for thing in builder.things if thing.label != "tree" or not _shades(thing, new)]
+    return replace(builder.finish(kind), things=tuple(kept)), new
+
+
+def _shades(tree: Thing, things: list[Thing]) -> bool:
+    """Say whether a tree stands so near one of the things that its crown could reach over it."""
+    return any(
+        np.hypot(tree.cx - thing.cx, tree.cy - thing.cy) < (tree.length_px + thing.length_px + thing.width_px) / 2
+        for thing in things
+    )
 
 
 def _add_sites(b: Builder) -> None:
-    centre, angle = b.spots(1, 0.7)[0], float(b.rng.uniform(0, 90))
+    middle, turn = b.spots(1, 0.7)[0], float(b.rng.uniform(0, 90))
     style = b.pick(("house", "house", "flat", "shed"))
-    size = b.rng.uniform((12, 9), (22, 14)) * (1.0 if style == "house" else 1.6)
-    for dx, dy in b.rng.uniform(-0.6, 0.6, (int(b.rng.integers(2, 9)), 2)) * b.half:
-        add_building(b, centre[0] + dx, centre[1] + dy, *map(float, size), angle=angle, style=style, gap_m=2.0)
+    length, width = (b.rng.uniform((12, 9), (22, 14)) * (1.0 if style == "house" else 1.6)).tolist()
+    for x, y in middle + b.rng.uniform(-0.6, 0.6, (int(b.rng.integers(2, 9)), 2)) * b.half:
+        add_building(b, x, y, length, width, angle=turn, style=style, gap_m=2.0, avoid=SOLID | PAVED)
     if b.chance(0.2):
         x, y = b.spots(1, 0.6)[0].tolist()
-        add_pool(b, x, y, angle)
+        add_pool(b, x, y, turn)
 
 
 def _choose_changes(
@@ -87,7 +101,7 @@ def _choose_changes(
             demolished = chosen
         else:
             built += chosen
-    return tuple(built), tuple(demolished or ([] if built else fresh))
+    return tuple(built), tuple(demolished)
 
 
 def _on_a_day(rng: np.random.Generator, layout: Layout, *, missing: set[int], lots: tuple[Thing, ...]) -> Layout:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from data_engine.synth.builder import PAVED, SOLID, Builder
+from data_engine.synth.builder import PAVED, SOLID, TREE, Builder
 from data_engine.synth.outlines import (
     BOAT,
     CIRCLE,
@@ -40,7 +40,7 @@ HULLS: tuple[Paint, ...] = (("gray", (126, 130, 134)), ("red", (146, 66, 52)), (
 TREE_COLOURS: tuple[Colour, ...] = ((66, 90, 46), (82, 104, 56), (58, 80, 46), (98, 114, 62), (52, 74, 46))
 
 
-def add_car(b: Builder, x: float, y: float, angle: float, *, avoid: int = SOLID) -> bool:
+def add_car(b: Builder, x: float, y: float, angle: float, *, avoid: int = SOLID | TREE) -> bool:
     """Park or drive a car; its nose points along `angle`, or the other way."""
     if b.far(x, y, 3):
         return False
@@ -51,7 +51,7 @@ def add_car(b: Builder, x: float, y: float, angle: float, *, avoid: int = SOLID)
                    avoid=avoid, gap_m=0.15)  # fmt: skip
 
 
-def add_truck(b: Builder, x: float, y: float, angle: float, *, avoid: int = SOLID) -> bool:
+def add_truck(b: Builder, x: float, y: float, angle: float, *, avoid: int = SOLID | TREE) -> bool:
     """Stand a lorry of 8-16 m."""
     length = float(b.rng.uniform(8, 16))
     return b.thing("truck", RECT, x, y, length=length, width=2.7, angle=angle + b.rng.normal(0, 1.5), height=3.6,
@@ -61,7 +61,7 @@ def add_truck(b: Builder, x: float, y: float, angle: float, *, avoid: int = SOLI
 
 def add_building(
     b: Builder, x: float, y: float, length: float, width: float, *, angle: float = 0.0, style: str = "house",
-    height: float | None = None, variant: str | None = None, avoid: int = SOLID | PAVED, gap_m: float = 1.0,
+    height: float | None = None, variant: str | None = None, avoid: int = SOLID | PAVED | TREE, gap_m: float = 1.0,
 ) -> bool:  # fmt: skip
     """Build a house, flat-roofed block or shed; `variant` fixes the roof's shape."""
     shapes = {"house": ("hip", "gable", "hip_ell"), "flat": ("flat", "flat", "ell"), "shed": ("shed",)}[style]
@@ -78,17 +78,18 @@ def _vary(b: Builder, paint: Paint, spread: float = 0.07) -> Paint:
     return paint[0], (red, green, blue)
 
 
-def add_tree(b: Builder, x: float, y: float, *, size: float | None = None, avoid: int = SOLID | PAVED) -> bool:
+def add_tree(b: Builder, x: float, y: float, *, size: float | None = None, avoid: int = SOLID | PAVED | TREE) -> bool:
     """Plant a tree with a crown of 3-10 m."""
     if b.far(x, y, 5):
         return False
     crown = size if size is not None else float(b.rng.uniform(3, 9))
     paint = _vary(b, ("green", b.pick(TREE_COLOURS)), 0.12)
     return b.thing("tree", OCTAGON, x, y, length=crown, width=crown, height=crown * 0.9, colour=paint,
-                   variant="leafy" if b.chance(0.75) else "evergreen", avoid=avoid, gap_m=0.0)  # fmt: skip
+                   variant="leafy" if b.chance(0.75) else "evergreen", avoid=avoid, gap_m=0.0,
+                   ground=TREE)  # fmt: skip
 
 
-def scatter_trees(b: Builder, per_hectare: float, *, avoid: int = SOLID | PAVED) -> None:
+def scatter_trees(b: Builder, per_hectare: float, *, avoid: int = SOLID | PAVED | TREE) -> None:
     """Plant trees over the whole place, in loose clumps."""
     area = (2 * b.half) ** 2 / 1e4
     clumps = b.rng.poisson(per_hectare * area / 3) + 1
@@ -110,7 +111,7 @@ def add_pool(b: Builder, x: float, y: float, angle: float = 0.0) -> bool:
     length = float(b.rng.uniform(7, 13))
     shape = RECT if b.chance(0.5) else kidney(b.rng)
     return b.thing("swimming pool", shape, x, y, length=length, width=length * float(b.rng.uniform(0.45, 0.65)),
-                   angle=angle, colour=("blue", (86, 178, 196)), avoid=SOLID | PAVED, gap_m=1.0)  # fmt: skip
+                   angle=angle, colour=("blue", (86, 178, 196)), avoid=SOLID | PAVED | TREE, gap_m=1.0)  # fmt: skip
 
 
 def add_tank(b: Builder, x: float, y: float, diameter: float) -> bool:
@@ -132,7 +133,7 @@ def add_plane(b: Builder, x: float, y: float, angle: float, length: float, *, li
                    gap_m=1.5)  # fmt: skip
 
 
-def add_ship(b: Builder, x: float, y: float, angle: float, length: float, *, avoid: int = SOLID) -> bool:
+def add_ship(b: Builder, x: float, y: float, angle: float, length: float, *, avoid: int = SOLID | TREE) -> bool:
     """Lay a ship, or below 20 m a boat, bow along `angle`."""
     boat = length < 20
     paint = b.pick((("white", (228, 229, 228)), ("white", (214, 214, 210)), ("blue", (70, 104, 150)),
@@ -163,7 +164,7 @@ def add_court(b: Builder, label: str, x: float, y: float, angle: float = 0.0, *,
         unit = DIAMOND
     return b.thing(label, unit, x, y, length=length * scale, width=width * scale, angle=angle,
                    colour=_vary(b, b.pick(paints)),
-                   avoid=SOLID | PAVED, gap_m=1.0, variant="same" if b.chance(0.5) else "")  # fmt: skip
+                   avoid=SOLID | PAVED | TREE, gap_m=1.0, variant="same" if b.chance(0.5) else "")  # fmt: skip
 
 
 def drive_cars(

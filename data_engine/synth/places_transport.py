@@ -137,7 +137,7 @@ def _sail(b: Builder, x: float, y: float, angle: float, size: float) -> None:
         return
     cos, sin = np.cos(np.radians(angle)), np.sin(np.radians(angle))
     path = np.array([(x - cos * size * t, y - sin * size * t) for t in (0.4, 0.8, 1.3, 1.9)])
-    b.area("foam", ribbon(path, np.array([0.16, 0.17, 0.15, 0.06]) * size), soft_m=0.05 * size)
+    b.area("foam", ribbon(path, np.array([0.1, 0.12, 0.11, 0.05]) * size), soft_m=0.05 * size)
 
 
 def parking(b: Builder) -> None:

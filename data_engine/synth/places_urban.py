@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from data_engine.synth.builder import PAVED, SOLID, Builder
+from data_engine.synth.builder import PAVED, Builder
 from data_engine.synth.outlines import blob, ribbon, wander
 from data_engine.synth.parts import (
     add_building,
@@ -248,4 +248,4 @@ def park(b: Builder) -> None:
     if b.chance(0.5):
         for x in np.arange(-r, r, 30):
             add_building(b, float(x), -0.9 * b.half, 20, 14, style=b.pick(("flat", "house")))
-    scatter_trees(b, 110, avoid=SOLID | PAVED)
+    scatter_trees(b, 110)

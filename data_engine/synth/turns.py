@@ -124,11 +124,12 @@ def describe_place(objects: Sequence[SceneObject], size_px: int) -> str:
 def describe_change(pair: ScenePair) -> str | None:
     """Say in one sentence what was built and what is gone; None when nothing changed."""
     parts = []
-    for objects, verbs in ((pair.appeared, ("has been built", "have been built")),
-                           (pair.vanished, ("has been demolished", "have been demolished"))):  # fmt: skip
+    for objects, verb in ((pair.appeared, "built"), (pair.vanished, "demolished")):
         for label, count in Counter(entry.label for entry in objects).items():
             members = [entry for entry in objects if entry.label == label]
-            parts.append(f"{counted(count, label)} {verbs[count > 1]}{describe_place(members, pair.before.width)}")
+            done = verb if label == "building" or verb == "built" else "removed"
+            place = describe_place(members, pair.before.width)
+            parts.append(f"{counted(count, label)} {'have' if count > 1 else 'has'} been {done}{place}")
     return " and ".join(parts) or None
 
 
