@@ -58,6 +58,10 @@ def test_a_changed_pair_shows_its_objects_on_the_right_date_only(seed: int) -> N
     assert not (pair.change_mask.bits & ~bits).any()
 
 
+def test_a_pair_that_must_change_changes() -> None:
+    assert all(render_pair(seed, size_px=128, unchanged=0.0).changed for seed in range(8))
+
+
 def test_pairs_are_the_same_for_the_same_seed() -> None:
     first, second = render_pair(6, size_px=96), render_pair(6, size_px=96)
     assert np.array_equal(first.after.rgb, second.after.rgb)
