@@ -11,6 +11,7 @@ PYTEST_ARGS ?=
 WORKERS ?= 2
 OUT ?= out/demo
 DATA ?= ../shared/data
+SUITE ?= all
 QUIET := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
 .PHONY: help
@@ -55,6 +56,12 @@ format: $(INSTALLED) ## let ruff format and fix what it can
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
+.PHONY: eval
+eval: $(INSTALLED) ## score a model (SUITE=rsicd-scene MODEL=folder LIMIT=100 DATA=folder of the public datasets)
+	$(PY) -m data_engine.cases $(SUITE) $(DATA) out/eval/cases
+	$(PY) -m eval_suites run $(SUITE) --cases out/eval/cases --out out/eval \
+	  $(if $(MODEL),--model $(MODEL)) $(if $(LIMIT),--limit $(LIMIT))
+
 .PHONY: nano
 nano: $(INSTALLED) ## train the built-in model again (DATA=folder of the public datasets), into out/nano
 	$(PY) -m train.nano --data $(DATA) --out out/nano
@@ -67,7 +74,7 @@ bench: $(INSTALLED) ## measure the tables of benchmarks/ again (BENCH=text_mask 
 
 .PHONY: docs
 docs: $(INSTALLED) ## write docs/formats.md again from the tables of the code
-	$(PY) -m docs.render_formats
+	$(PY) -m vlm.codecs.formats > docs/formats.new && mv docs/formats.new docs/formats.md
 
 .PHONY: clean
 clean: ## delete caches and out/, keep .venv
