@@ -11,6 +11,9 @@ PYTEST_ARGS ?=
 WORKERS ?= 2
 OUT ?= out/demo
 DATA ?= ../shared/data
+# Scores of your own model, or of a part of the cases, lie apart: docs/scores.md is the built-in model's page.
+EVAL ?= $(if $(MODEL)$(LIMIT),out/eval/own,out/eval)
+SCORES ?= $(if $(MODEL)$(LIMIT),$(EVAL)/scores.md,docs/scores.md)
 SUITE ?= all
 QUIET := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
@@ -59,8 +62,9 @@ format: $(INSTALLED) ## let ruff format and fix what it can
 .PHONY: eval
 eval: $(INSTALLED) ## score a model (SUITE=rsicd-scene MODEL=folder LIMIT=100 DATA=folder of the public datasets)
 	$(PY) -m data_engine.cases $(SUITE) $(DATA) out/eval/cases
-	$(PY) -m eval_suites run $(SUITE) --cases out/eval/cases --out out/eval \
+	$(PY) -m eval_suites run $(SUITE) --cases out/eval/cases --out $(EVAL) \
 	  $(if $(MODEL),--model $(MODEL)) $(if $(LIMIT),--limit $(LIMIT))
+	$(PY) -m eval_suites report $(EVAL) $(SCORES)
 
 .PHONY: nano
 nano: $(INSTALLED) ## train the built-in model again (DATA=folder of the public datasets), into out/nano

@@ -1,0 +1,114 @@
+"""The command line of the room: run suites, write the page of scores, list what there is.
+
+python -m eval_suites run rsicd-scene --cases out/eval/cases --out out/eval [--model DIR] [--limit 100]
+python -m eval_suites report out/eval docs/scores.md
+python -m eval_suites list
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from eval_suites.cases import load_cases
+from eval_suites.progress import Progress
+from eval_suites.report import load_results, render_scores
+from eval_suites.run import RunConfig, run_suite
+from eval_suites.suites import SUITES, find_suite
+from vlm.errors import NadirError
+
+LOG = logging.getLogger("nadir.eval")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser of the three verbs."""
+    layout = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog="python -m eval_suites", description=__doc__, formatter_class=layout)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    run = verbs.add_parser("run", help="ask a model the cases of a suite and score it")
+    run.add_argument("suite", help="a suite, or all that have cases")
+    run.add_argument("--cases", type=Path, required=True, help="SUITE.jsonl, or the folder that holds it")
+    run.add_argument("--model", type=Path, help="a checkpoint directory; the built-in model by default")
+    run.add_argument("--name", help="the model's name in the results")
+    run.add_argument("--device", default="cpu")
+    run.add_argument("--out", type=Path, default=Path("out/eval"), help="results go to OUT/SUITE")
+    run.add_argument("--batch", type=int, default=RunConfig().batch, help="cases asked at once")
+    run.add_argument("--limit", type=int, help="a seeded subset of this many cases")
+    report = verbs.add_parser("report", help="write the page of scores from the results")
+    report.add_argument("results", type=Path)
+    report.add_argument("page", type=Path)
+    verbs.add_parser("list", help="name the suites")
+    return parser
+
+
+def run(given: argparse.Namespace) -> dict[str, Any]:
+    """Run the suites asked for, one after the other, with one model; give each suite's headline."""
+    names = _chosen(given.suite, given.cases)
+    files = [load_cases(_case_path(given.cases, name)) for name in names]
+    from eval_suites.checkpoint import CheckpointAnswerer
+
+    answerer = CheckpointAnswerer(given.model, name=given.name, device=given.device)
+    facts = {
+        "commit": _commit(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {given.device}",
+    }
+    config = RunConfig(batch=given.batch, limit=given.limit)
+    headlines = {}
+    for name, file in zip(names, files, strict=True):
+        with Progress() as progress:
+            result = run_suite(find_suite(name), file, answerer, given.out, config, facts=facts, track=progress.step)
+        value = result["scores"][result["headline"]]
+        headlines[name] = {result["headline"]: round(value["value"], 4), "n": result["n"]}
+        LOG.info("%s: %s %.4f, n %d", name, result["headline"], value["value"], result["n"])
+    return headlines
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run one verb; a mistake of the user is one sentence and exit status 2."""
+    given = build_parser().parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    LOG.setLevel(logging.INFO)
+    try:
+        if given.verb == "run":
+            sys.stdout.write(json.dumps(run(given)) + "\n")
+        elif given.verb == "report":
+            given.page.parent.mkdir(parents=True, exist_ok=True)
+            given.page.write_text(render_scores(load_results(given.results)), encoding="utf-8")
+            sys.stdout.write(json.dumps({"page": str(given.page)}) + "\n")
+        else:
+            sys.stdout.write("".join(f"{suite.name:18} {suite.title}: {suite.headline}\n" for suite in SUITES.values()))
+    except NadirError as error:
+        LOG.error("%s", error)
+        raise SystemExit(2) from error
+
+
+def _chosen(suite: str, cases: Path) -> list[str]:
+    if suite != "all":
+        return [find_suite(suite).name]
+    return [name for name in SUITES if (cases / f"{name}.jsonl").exists()] or [next(iter(SUITES))]
+
+
+def _case_path(cases: Path, suite: str) -> Path:
+    return cases if cases.suffix == ".jsonl" else cases / f"{suite}.jsonl"
+
+
+def _commit() -> str:
+    """Give the short commit of this checkout, marked when files differ from it; unknown outside one."""
+    here = Path(__file__).parent
+    asked = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=10", "--exclude=*"]
+    try:
+        done = subprocess.run(asked, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return done.stdout.strip()
+
+
+if __name__ == "__main__":
+    main()

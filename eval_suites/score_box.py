@@ -1,0 +1,73 @@
+"""Grounding: the IoU of the first region in the text with the one target, in pixels of the original image.
+
+Acc@.5 counts IoU >= 0.5, in float64, without adding a pixel (the rule of GeoBox-R1 and LPVA). Text without a region is
+a miss with IoU 0 and stays in the denominator. A region of another shape is converted: its bounding box where boxes
+are asked, its minimum-area rectangle where oriented boxes are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Literal
+
+from eval_suites.cases import Case
+from eval_suites.measure import Measure, build_mean
+from eval_suites.scored import Row, Scored, Scorer, Training, score_rates
+from vlm.codecs import ParsedText, parse_text
+from vlm.geometry import Geometry, iou, to_hbb, to_obb
+
+THRESHOLD = 0.5
+CONVERT: dict[str, Callable[[Geometry], Geometry]] = {"box": to_hbb, "obb": to_obb}
+
+
+def build_box_scorer(kind: Literal["box", "obb"]) -> Scorer:
+    """Build the scorer of boxes or of oriented boxes."""
+    return partial(score_boxes, kind=kind)
+
+
+def score_boxes(
+    cases: Sequence[Case],
+    outputs: Sequence[str],
+    *,
+    training: Training,
+    dialect: str = "nadir",
+    kind: Literal["box", "obb"] = "box",
+) -> Scored:
+    """Give Acc@.5 and mean IoU over all cases, and Acc@.5 per category where there are several."""
+    del training
+    rows = tuple(_judge(case, output, dialect, kind) for case, output in zip(cases, outputs, strict=True))
+    ious = [row.score for row in rows]
+    return Scored(
+        rows, (*box_measures(cases, ious, [value >= THRESHOLD for value in ious]), *score_rates(rows, geometry=True))
+    )
+
+
+def box_measures(cases: Sequence[Case], ious: Sequence[float], hits: Sequence[float]) -> tuple[Measure, ...]:
+    """Build Acc@.5 and mean IoU from one IoU and one hit (or its probability) a case."""
+    measures = [build_mean("Acc@.5", hits), build_mean("mean IoU", ious)]
+    categories = [case.category for case in cases]
+    if len(set(categories)) > 1:
+        measures += [
+            build_mean(f"Acc@.5: {name}", hits, where=[category == name for category in categories])
+            for name in sorted(set(categories))
+        ]
+    return tuple(measures)
+
+
+def parse_regions(case: Case, output: str, dialect: str) -> ParsedText:
+    """Read the regions of an answer in the pixels that were shown: the images', or those of the case's window."""
+    sizes = [(case.window.w, case.window.h)] * len(case.sizes) if case.window else list(case.sizes)
+    return parse_text(output, sizes=sizes, dialect=dialect)
+
+
+def _judge(case: Case, output: str, dialect: str, kind: str) -> Row:
+    parsed = parse_regions(case, output, dialect)
+    target = case.regions[0].geometry
+    clipped = any(issue.kind == "clipped" for issue in parsed.issues)
+    if not parsed.regions:
+        return Row("", str(target), 0.0, "no region in the text", unparsed=True, clipped=clipped)
+    found = CONVERT[kind](parsed.regions[0].geometry)
+    value = iou(found, target)
+    more = f", the first of {len(parsed.regions)} regions" if len(parsed.regions) > 1 else ""
+    return Row(str(found), str(target), value, f"IoU {value:.3f}{more}", clipped=clipped)

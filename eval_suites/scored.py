@@ -1,0 +1,53 @@
+"""What every scorer gives: one judged row a case, and the measures that are made of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from eval_suites.cases import Case
+from eval_suites.measure import Measure, build_mean
+
+Training = dict[str, dict[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Hold one judged answer: what was read from it, the target, its score (higher is better, except errors) and why.
+
+    `unparsed`: no answer of the expected form was found; it counts as wrong. `clipped`: coordinates left the image.
+    """
+
+    parsed: str
+    target: str
+    score: float
+    explanation: str
+    unparsed: bool = False
+    clipped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Hold the rows in the order of the cases, and the measures over them."""
+
+    rows: tuple[Row, ...]
+    measures: tuple[Measure, ...]
+
+    def find(self, name: str) -> Measure:
+        """Give the measure of that name."""
+        return next(measure for measure in self.measures if measure.name == name)
+
+
+class Scorer(Protocol):
+    """Judge the outputs of a model, one a case in their order; `training` is CaseFile.training."""
+
+    def __call__(
+        self, cases: Sequence[Case], outputs: Sequence[str], *, training: Training, dialect: str
+    ) -> Scored: ...
+
+
+def score_rates(rows: Sequence[Row], *, geometry: bool = False) -> tuple[Measure, ...]:
+    """Give the share of answers that did not parse and, for geometry, of those whose coordinates were clipped."""
+    unparsed = build_mean("unparsed", [row.unparsed for row in rows])
+    return (unparsed, build_mean("clipped", [row.clipped for row in rows])) if geometry else (unparsed,)

@@ -1,0 +1,76 @@
+"""The suites: what is asked, by which rule it is scored, and beside which baselines the score stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from eval_suites.baselines import (
+    ALL_CHANGED,
+    ALWAYS_YES,
+    COMMONEST_CAPTION,
+    MAJORITY,
+    MEDIAN,
+    RANDOM_BOX,
+    RANDOM_OBB,
+    Baseline,
+)
+from eval_suites.score_box import build_box_scorer
+from eval_suites.score_caption import score_captions
+from eval_suites.score_change import score_change_masks
+from eval_suites.score_count import score_counts
+from eval_suites.score_words import build_word_scorer
+from eval_suites.scored import Scorer
+from vlm.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """Describe a suite: name, data in words, protocol in words, headline measure, answer length in tokens, scorer."""
+
+    name: str
+    title: str
+    protocol: str
+    headline: str
+    max_new_tokens: int
+    scorer: Scorer
+    baselines: tuple[Baseline, ...]
+    lower_is_better: bool = False
+
+
+_EXACT = "exact match after lower-casing and stripping"
+_BOX = "first region of the answer, IoU >= 0.5 in pixels of the image, no region is a miss"
+
+SUITES: Final[dict[str, Suite]] = {
+    suite.name: suite
+    for suite in (
+        Suite("rsicd-scene", "RSICD, scene out of 30 themes", f"{_EXACT}; themes of RSIVQA", "accuracy", 8,
+              build_word_scorer(), (MAJORITY,)),
+        Suite("rsicd-caption", "RSICD, captions", "pycocoevalcap: PTB tokenizer, CIDEr-D (0..10) and corpus "
+              "BLEU against all references", "CIDEr", 40, score_captions, (COMMONEST_CAPTION,)),
+        Suite("hit-uav-ground", "HIT-UAV, the only object of its class", _BOX, "Acc@.5", 48,
+              build_box_scorer("box"), (RANDOM_BOX,)),
+        Suite("hit-uav-unique", "HIT-UAV, objects unique by class, position or size", _BOX, "Acc@.5", 48,
+              build_box_scorer("box"), (RANDOM_BOX,)),
+        Suite("hit-uav-obb", "HIT-UAV, the only object of its class, oriented", f"{_BOX}; polygon IoU", "Acc@.5", 48,
+              build_box_scorer("obb"), (RANDOM_OBB,)),
+        Suite("hit-uav-count", "HIT-UAV, counts, classes that are there and one that is not",
+              "first integer of the answer; none is wrong and counts as 0", "MAE", 8, score_counts,
+              (MEDIAN, MAJORITY), lower_is_better=True),
+        Suite("rsvqa-lr", "RSVQA LR (Sentinel-2)", f"{_EXACT}; counts in RSVQA's five classes", "accuracy", 8,
+              build_word_scorer(classed=frozenset({"count"})), (MAJORITY,)),
+        Suite("rsvqa-hr", "RSVQA HR (aerial)", f"{_EXACT}; areas in RSVQA's five classes, counts as numbers",
+              "accuracy", 8, build_word_scorer(classed=frozenset({"area"})), (MAJORITY,)),
+        Suite("levir-change", "LEVIR-CD, has anything changed", f"{_EXACT}; as many yes as no", "accuracy", 8,
+              build_word_scorer(), (ALWAYS_YES,)),
+        Suite("levir-change-mask", "LEVIR-CD, changed pixels", "pixel-global F1 over all pairs", "F1", 256,
+              score_change_masks, (ALL_CHANGED,)),
+    )
+}  # fmt: skip
+
+
+def find_suite(name: str) -> Suite:
+    """Give the suite of that name; an unknown name raises DataError that lists the known ones."""
+    if name not in SUITES:
+        raise DataError(f"no suite {name!r}: known are {', '.join(SUITES)}")
+    return SUITES[name]
