@@ -18,9 +18,8 @@ from vlm.geometry.angles import from_dota, opencv_convention, to_dota
 
 law = settings(deadline=None, max_examples=50)
 
-obbs = st.builds(
-    OBB, st.floats(-500, 500), st.floats(-500, 500), st.floats(1, 300), st.floats(1, 300), st.floats(-360, 360)
-)
+degrees = st.integers(-360_000, 360_000).map(lambda thousandths: thousandths / 1000)
+obbs = st.builds(OBB, st.floats(-500, 500), st.floats(-500, 500), st.floats(1, 300), st.floats(1, 300), degrees)
 
 
 def difference(a: OBB, b: OBB) -> float:

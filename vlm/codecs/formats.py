@@ -107,8 +107,8 @@ def _conventions() -> list[str]:
     """List the angle conventions with one box in each."""
     lines = [
         "## Angle conventions\n",
-        f"The same box in each (`vlm.geometry.to_convention`, `from_convention`): centre ({_OBB.cx:g}, {_OBB.cy:g}), sides",
-        f"{_OBB.w:g} x {_OBB.h:g}, the long side rising to the right at 30 degrees on the screen.\n",
+        f"The same box in each (`vlm.geometry.to_convention`, `from_convention`): centre ({_OBB.cx:g}, {_OBB.cy:g}),",
+        f"sides {_OBB.w:g} x {_OBB.h:g}, the long side rising to the right at 30 degrees on the screen.\n",
         "| name | meaning | cx, cy, w, h, angle |",
         "|---|---|---|",
     ]
