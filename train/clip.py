@@ -1,30 +1,39 @@
-"""Contrastive pre-training of the encoder's two towers on image-caption pairs (CLIP: Radford et al., 2021).
+"""Pre-training of the encoder's two towers on captioned images, by contrast and by bags of words.
 
-python -m train.clip --recipe nano --data DIR --out out/nano/clip
+Contrast is CLIP's (Radford et al., 2021); the bag of words is SuperClass's (Huang et al., 2024).
 """
 
 from __future__ import annotations
 
 import vlm.compat  # noqa: F401  # isort: skip
 
+import math
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
 
 from train.pictures import is_spatial, jitter, load_rgb, random_crop, random_move
 from train.progress import Progress
+from vlm.checkpoint import save_checkpoint
 from vlm.embed import text_tokens
 from vlm.model import NadirForConditionalGeneration
 from vlm.processor import NadirProcessor
-from vlm.records import Sample
+from vlm.records import Image, Sample
 from vlm.tiling import TokenBudget
+
+THEME_MARK = "theme: "
+THEME_WEIGHT = 4
+"""How many caption words a theme counts for."""
 
 
 @dataclass(frozen=True)
@@ -33,31 +42,77 @@ class ClipConfig:
 
     batch: int = 64
     """Pairs a step."""
-    minutes: float = 12.0
+    minutes: float = 15.0
     """Wall-clock length of the stage."""
-    learning_rate: float = 1.5e-3
+    learning_rate: float = 1.0e-3
     """Peak of the cosine schedule."""
     weight_decay: float = 0.05
     warmup_steps: int = 50
+    contrast_every: int = 2
+    """Steps between two contrastive losses; the bag of words is learned at every step."""
+    least_images: int = 20
+    """Images that a word must stand with to be learned."""
     seed: int = 0
 
 
+@dataclass(frozen=True)
+class Described:
+    """Hold one image, its captions, and the words that it should call to mind (each caption word and its theme)."""
+
+    image: Image
+    captions: tuple[str, ...]
+    words: tuple[str, ...]
+    movable: bool
+
+
+def describe_images(samples: Iterable[Sample]) -> list[Described]:
+    """Gather the captions and the theme of each image from its samples."""
+    grouped: dict[str, list[Sample]] = {}
+    for sample in samples:
+        grouped.setdefault(str(sample.images[0].path), []).append(sample)
+    found = []
+    for group in grouped.values():
+        texts = [(sample.task, turn.answer.template) for sample in group for turn in sample.turns]
+        captions = tuple(text for task, text in texts if task == "caption")
+        themes = [THEME_MARK + text for task, text in texts if task == "classify"]
+        words = {word for caption in captions for word in caption.split()}
+        movable = not any(is_spatial(sample.turns) for sample in group)
+        found.append(Described(group[0].images[0], captions, (*sorted(words), *themes * THEME_WEIGHT), movable))
+    return [one for one in found if one.captions]
+
+
 class Pairs(IterableDataset):
-    """Yield (pixels (P, P, 3) uint8, caption) for ever, augmented; one tile an image."""
+    """Yield (pixels (P, P, 3) uint8, caption, word ids) for ever, augmented; one tile an image."""
 
-    def __init__(self, samples: Sequence[Sample], processor: NadirProcessor, seed: int) -> None:
-        self.samples, self.processor, self.seed = samples, processor, seed
+    def __init__(
+        self, described: Sequence[Described], processor: NadirProcessor, vocabulary: dict[str, int], seed: int
+    ) -> None:
+        self.described, self.processor, self.vocabulary, self.seed = described, processor, vocabulary, seed
 
-    def __iter__(self) -> Iterator[tuple[np.ndarray, str]]:
+    def __iter__(self) -> Iterator[tuple[np.ndarray, str, list[int]]]:
         worker = torch.utils.data.get_worker_info()
         rng = random.Random(f"{self.seed}/{worker.id if worker else 0}")
         while True:
-            sample = rng.choice(self.samples)
-            rgb = load_rgb(sample.images[0])
-            if not is_spatial(sample.turns):
-                rgb = random_move(rng).apply(rgb)
+            one = rng.choice(self.described)
+            rgb = load_rgb(one.image)
+            rgb = random_move(rng).apply(rgb) if one.movable else rgb
             tile = self.processor.tile_array(random_crop(rgb, rng), budget=TokenBudget(1)).pixels[0]
-            yield jitter(tile, rng), sample.turns[0].answer.template
+            ids = [self.vocabulary[word] for word in one.words if word in self.vocabulary]
+            yield jitter(tile, rng), rng.choice(one.captions), ids
+
+
+def count_words(described: Iterable[Described], least: int) -> dict[str, int]:
+    """Number the words that stand with at least `least` images."""
+    counts = Counter(word for one in described for word in set(one.words))
+    return {word: number for number, word in enumerate(sorted(word for word in counts if counts[word] >= least))}
+
+
+def word_loss(logits_BW: torch.Tensor, words: Sequence[Sequence[int]]) -> torch.Tensor:
+    """Give the cross-entropy against each image's bag of words; it needs no text tower."""
+    target = torch.zeros_like(logits_BW)
+    for row, ids in enumerate(words):
+        target[row].index_add_(0, torch.tensor(ids, dtype=torch.long), torch.full((len(ids),), 1 / max(1, len(ids))))
+    return -(target * functional.log_softmax(logits_BW, dim=1)).sum(1).mean()
 
 
 def contrastive_loss(
@@ -74,36 +129,54 @@ def contrastive_loss(
 def train_clip(
     model: NadirForConditionalGeneration,
     processor: NadirProcessor,
-    samples: Sequence[Sample],
+    samples: Iterable[Sample],
     config: ClipConfig,
     out: Path,
 ) -> None:
-    """Train both towers for `config.minutes` and write their weights to `out/encoder.pt`."""
+    """Train both towers for `config.minutes` and write the model to `out/model`."""
+    described = describe_images(samples)
+    vocabulary = count_words(described, config.least_images)
     clip = model.encoder.clip.train()
-    groups = [
-        {"params": [p for p in clip.parameters() if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in clip.parameters() if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
-    loader = DataLoader(Pairs(samples, processor, config.seed), batch_size=config.batch, num_workers=1, collate_fn=list)
+    model.encoder.to(memory_format=torch.channels_last)
+    head = nn.Linear(clip.text_projection.shape[1], len(vocabulary))
+    optimizer = torch.optim.AdamW(_groups([*clip.parameters(), *head.parameters()], config), betas=(0.9, 0.98))
+    pairs = Pairs(described, processor, vocabulary, config.seed)
+    loader = DataLoader(pairs, batch_size=config.batch, num_workers=1, collate_fn=list)
     started, progress = time.monotonic(), Progress("clip", out / "log.jsonl", config.minutes * 60)
-    for step, pairs in enumerate(loader):
+    for step, batch in enumerate(loader):
         done = (time.monotonic() - started) / (config.minutes * 60)
         if done >= 1:
             break
+        warm = min(1.0, (step + 1) / config.warmup_steps)
         for group in optimizer.param_groups:
-            group["lr"] = (
-                config.learning_rate * min(1.0, (step + 1) / config.warmup_steps) * (1 + np.cos(np.pi * done)) / 2
-            )
-        captions = [caption for _, caption in pairs]
-        pixels = processor.normalise(torch.from_numpy(np.stack([tile for tile, _ in pairs])))
-        image = functional.normalize(clip.encode_image(pixels), dim=-1)
-        text = functional.normalize(clip.encode_text(text_tokens(model.config, processor, captions)), dim=-1)
-        same = torch.tensor([[float(a == b) for b in captions] for a in captions])
-        loss = contrastive_loss(image, text, clip.logit_scale.exp().clamp(max=100), same)
+            group["lr"] = config.learning_rate * warm * (1 + math.cos(math.pi * done)) / 2
+        pixels = processor.normalise(torch.from_numpy(np.stack([tile for tile, _, _ in batch])))
+        image = clip.encode_image(pixels)
+        losses = {"words": word_loss(head(image), [ids for _, _, ids in batch])}
+        if step % config.contrast_every == 0:
+            losses["contrast"] = _contrast(model, processor, image, [caption for _, caption, _ in batch])
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(clip.parameters(), 1.0)
+        sum(losses.values(), torch.zeros(())).backward()
+        nn.utils.clip_grad_norm_(clip.parameters(), 1.0)
         optimizer.step()
-        progress.step(step, loss=float(loss), pairs=config.batch)
-    torch.save(clip.state_dict(), out / "encoder.pt")
+        progress.step(step, pairs=config.batch, words=float(losses["words"].detach()))
+    model.encoder.to(memory_format=torch.contiguous_format)
+    save_checkpoint(model, processor, out / "model")
+
+
+def _contrast(
+    model: NadirForConditionalGeneration, processor: NadirProcessor, image_BD: torch.Tensor, captions: list[str]
+) -> torch.Tensor:
+    clip = model.encoder.clip
+    text = functional.normalize(clip.encode_text(text_tokens(model.config, processor, captions)), dim=-1)
+    same = torch.tensor([[float(a == b) for b in captions] for a in captions])
+    scale = clip.logit_scale.exp().clamp(max=100)
+    return contrastive_loss(functional.normalize(image_BD, dim=-1), text, scale, same)
+
+
+def _groups(parameters: Sequence[nn.Parameter], config: ClipConfig) -> list[dict[str, Any]]:
+    """Leave vectors (norms, biases) without weight decay."""
+    return [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]

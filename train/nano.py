@@ -1,8 +1,9 @@
-"""All stages of a small model trained from nothing: tokenizer, contrastive towers, instruction tuning, export.
+"""All rounds of a small model trained from nothing: tokenizer, towers and instruction tuning in turn, export.
 
-    python -m train.nano --data DIR --out out/nano --clip-minutes 12 --sft-minutes 70
+    python -m train.nano --data DIR --out out/nano
 
-Each stage leaves its result in the folder and is not run again when that is there.
+Each round starts from the model of the round before and leaves its own; a finished round is not run again, and a
+stopped round of instruction tuning goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -27,52 +28,73 @@ from train.mixture import Feed, group_feed
 from train.recipes import RECIPES, Recipe, build_model, load_share, recipe_texts
 from train.sft import SftConfig, train_sft
 from train.tokenizer import build_tokenizer
+from vlm.checkpoint import load_checkpoint
+from vlm.model import NadirForConditionalGeneration
+from vlm.processor import NadirProcessor
 from vlm.records import Sample
 
 LOG = logging.getLogger("nadir.train")
 PAIR_EVERY = 5
 """Every fifth synthetic sample is a pair of dates."""
+GSDS_M = (0.25, 0.35, 0.5, 0.5, 0.8)
+TOKENIZER_SCENES = 100
 
 
 def run_tokenizer(recipe: Recipe, data: Path, out: Path) -> PreTrainedTokenizerBase:
     """Train the tokenizer on the texts of the recipe's training data, or load the one that is there."""
     if not (out / "tokenizer").exists():
         samples = [sample for share in recipe.shares for sample in load_share(share, data)]
-        samples += [sample for seed in range(100) for sample in render_samples(seed)]
+        samples += [sample for seed in range(TOKENIZER_SCENES) for sample in render_samples(seed)]
         build_tokenizer(recipe_texts(samples), vocab_size=recipe.vocab_size).save_pretrained(out / "tokenizer")
     return AutoTokenizer.from_pretrained(out / "tokenizer")
 
 
-def run_clip(name: str, data: Path, out: Path, config: ClipConfig) -> None:
-    """Train both towers on the recipe's captions."""
+def start_model(
+    recipe: Recipe, data: Path, out: Path, start: Path | None
+) -> tuple[NadirForConditionalGeneration, NadirProcessor]:
+    """Load the model of the round before, or build the recipe's untrained one with the tokenizer of `out`."""
+    if start is not None:
+        return load_checkpoint(start)
+    return build_model(recipe, run_tokenizer(recipe, data, out))
+
+
+def run_clip(name: str, data: Path, out: Path, config: ClipConfig, *, start: Path | None = None) -> None:
+    """Train both towers on the recipe's captions and write the model to `out/model`."""
     recipe = RECIPES[name]()
     torch.manual_seed(config.seed)
-    model, processor = build_model(recipe, run_tokenizer(recipe, data, out))
-    captions = [
-        sample
-        for share in recipe.shares
-        for sample in load_share(share, data)
-        if sample.task in ("caption", "classify")
-    ]
-    LOG.info("contrastive stage: %d captions, %s", len(captions), asdict(config))
-    train_clip(model, processor, captions, config, out / "clip")
+    model, processor = start_model(recipe, data, out.parent, start)
+    samples = [sample for share in recipe.shares for sample in load_share(share, data)]
+    captions = [sample for sample in samples if sample.task in ("caption", "classify")]
+    LOG.info("towers: %d captions and themes, %s", len(captions), asdict(config))
+    train_clip(model, processor, captions, config, out)
 
 
 def run_sft(
-    name: str, data: Path, out: Path, config: SftConfig, *, clip: Path | None = None, dry_run: bool = False
+    name: str, data: Path, out: Path, config: SftConfig, *, start: Path | None = None, dry_run: bool = False
 ) -> None:
-    """Tune a recipe's model on its mixture, from the towers of the contrastive stage if given."""
+    """Tune a recipe's model on its mixture, from the model of an earlier round if given."""
     recipe = RECIPES[name]()
     if dry_run:
         LOG.info("%s", json.dumps({"recipe": asdict(recipe), "config": asdict(config)}))
         return
-    tokenizer = run_tokenizer(recipe, data, out.parent)
     torch.manual_seed(config.seed)
-    model, processor = build_model(recipe, tokenizer)
-    if clip is not None:
-        model.encoder.clip.load_state_dict(torch.load(clip, map_location="cpu", weights_only=True))
+    model, processor = start_model(recipe, data, out.parent, start)
     LOG.info("model: %.2f M parameters", sum(p.numel() for p in model.parameters()) / 1e6)
     train_sft(model, processor, build_feeds(recipe, data), config, out)
+
+
+def run_rounds(name: str, data: Path, out: Path) -> Path:
+    """Run the recipe's rounds that are not finished; give the directory of the last model."""
+    previous: Path | None = None
+    for number, (stage, minutes) in enumerate(RECIPES[name]().rounds, start=1):
+        folder = out / f"round-{number}-{stage}"
+        if stage == "sft":
+            run_sft(name, data, folder, SftConfig(minutes=minutes, seed=number), start=previous)
+        elif not (folder / "model").exists():
+            run_clip(name, data, folder, ClipConfig(minutes=minutes, seed=number), start=previous)
+        previous = folder / "model"
+    assert previous is not None
+    return previous
 
 
 def build_feeds(recipe: Recipe, data: Path) -> list[tuple[Feed, float]]:
@@ -84,9 +106,7 @@ def build_feeds(recipe: Recipe, data: Path) -> list[tuple[Feed, float]]:
         feeds.append((group_feed(samples), share.weight))
     with ProcessPoolExecutor() as pool:
         synthetic = [sample for found in pool.map(render_list, range(recipe.scenes), chunksize=16) for sample in found]
-    LOG.info(
-        "synthetic scenes: %d samples of %d scenes, weight %.2f", len(synthetic), recipe.scenes, recipe.synth_weight
-    )
+    LOG.info("%d samples of %d made scenes, weight %.2f", len(synthetic), recipe.scenes, recipe.synth_weight)
     return [*feeds, (group_feed(synthetic), recipe.synth_weight)]
 
 
@@ -98,26 +118,21 @@ def render_list(seed: int) -> list[Sample]:
 def render_samples(seed: int) -> Iterator[Sample]:
     """Yield the samples of synthetic scene number `seed`: every fifth is a pair of dates."""
     rng = seeded(0, f"synth/{seed}")
+    gsd_m = rng.choice(GSDS_M)
     if seed % PAIR_EVERY == 0:
-        return pair_samples(render_pair(seed), rng)
-    return scene_samples(render_scene(seed), rng)
+        return pair_samples(render_pair(seed, gsd_m=gsd_m), rng)
+    return scene_samples(render_scene(seed, gsd_m=gsd_m), rng)
 
 
 def main() -> None:
-    """Run the stages that are not done."""
+    """Run the rounds that are not finished."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", default="nano", choices=sorted(RECIPES))
     parser.add_argument("--data", type=Path, required=True, help="folder that holds the recipe's datasets")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--clip-minutes", type=float, default=ClipConfig.minutes)
-    parser.add_argument("--sft-minutes", type=float, default=SftConfig.minutes)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    clip = arguments.out / "clip" / "encoder.pt"
-    if not clip.exists():
-        run_clip(arguments.recipe, arguments.data, arguments.out, ClipConfig(minutes=arguments.clip_minutes))
-    config = SftConfig(minutes=arguments.sft_minutes)
-    run_sft(arguments.recipe, arguments.data, arguments.out / "sft", config, clip=clip)
+    LOG.info("trained model: %s", run_rounds(arguments.recipe, arguments.data, arguments.out))
 
 
 if __name__ == "__main__":

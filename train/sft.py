@@ -1,6 +1,6 @@
 """Instruction tuning, started by `python` or by `deepspeed`.
 
-    python train/sft.py --recipe nano --data DIR --out out/nano/sft --minutes 70
+    python train/sft.py --recipe nano --data DIR --out out/nano/sft --minutes 30
     deepspeed train/sft.py --recipe nano --data DIR --out out/nano/sft --steps 2000
 
 Stops after `--minutes` or `--steps`; started again on the same folder it goes on from the last checkpoint.
@@ -34,7 +34,7 @@ from train.loss import answer_loss
 from train.mixture import Feed, Mixture
 from train.progress import Progress
 from train.tokenizer import number_ids
-from vlm.checkpoint import save_checkpoint
+from vlm.checkpoint import build_from_parts, save_checkpoint
 from vlm.model import NadirForConditionalGeneration
 from vlm.processor import NadirProcessor
 
@@ -45,16 +45,18 @@ LOG = logging.getLogger("nadir.train")
 class SftConfig:
     """Settings of instruction tuning."""
 
-    batch: int = 32
+    batch: int = 16
     """Conversations a step and process."""
     steps: int = 1_000_000
     """Most optimizer steps."""
-    minutes: float = 70.0
+    minutes: float = 30.0
     """Most wall-clock minutes, over all restarts."""
-    learning_rate: float = 1.0e-3
+    learning_rate: float = 8e-4
     """Peak; warm-up is linear, decay a cosine over the steps or minutes, whichever ends first."""
     encoder_rate: float = 0.5
-    """Factor on the learning rate of the encoder."""
+    """Factor on the learning rate of the encoder; 0 freezes it."""
+    encoder_groups: int | None = None
+    """Train only the last so many groups of the encoder's layers, as open_clip counts them; None trains all."""
     warmup_steps: int = 100
     weight_decay: float = 0.05
     clip_norm: float = 1.0
@@ -161,11 +163,20 @@ def set_training(model: NadirForConditionalGeneration) -> None:
 
 
 def parameter_groups(model: NadirForConditionalGeneration, config: SftConfig) -> list[dict[str, Any]]:
-    """Split the trained parameters by learning rate and weight decay; the text tower is not trained here."""
+    """Split the trained parameters by learning rate and weight decay.
+
+    The text tower and the vision tower's pooled output, which the Q-former does not see, are not trained here; nor is
+    any of the encoder when `encoder_rate` is 0.
+    """
+    visual = model.encoder.clip.visual
+    if config.encoder_groups is not None:
+        visual.lock(unlocked_groups=config.encoder_groups)
+    unlocked = {id(parameter) for parameter in visual.parameters() if parameter.requires_grad}
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
-        if name.startswith("encoder.clip.") and not name.startswith("encoder.clip.visual.trunk"):
-            parameter.requires_grad_(name.startswith("encoder.clip.visual.") and ".head." not in name)
+        if name.startswith("encoder."):
+            patches = id(parameter) in unlocked and ".head." not in name
+            parameter.requires_grad_(patches and config.encoder_rate > 0)
         if parameter.requires_grad:
             rate = config.encoder_rate if name.startswith("encoder.") else 1.0
             decay = config.weight_decay if parameter.ndim > 1 and "language_model.model.embed" not in name else 0.0
@@ -223,7 +234,11 @@ def main() -> None:
     parser.add_argument("--recipe", default="nano", help="name of a recipe in train/recipes.py")
     parser.add_argument("--data", type=Path, required=True, help="folder that holds the recipe's datasets")
     parser.add_argument("--out", type=Path, required=True, help="folder of checkpoints and log")
-    parser.add_argument("--clip", type=Path, help="encoder weights of the contrastive stage (encoder.pt)")
+    parser.add_argument("--start", type=Path, help="model directory to start from (default: an untrained model)")
+    parser.add_argument("--llm", help="language model (hub name or directory) for a new model of the recipe's data")
+    parser.add_argument("--vision", default="ViT-L-14", help="open_clip architecture of a new model")
+    parser.add_argument("--vision-checkpoint", type=Path, help="its weights, such as RemoteCLIP-ViT-L-14.pt")
+    parser.add_argument("--qformer", type=Path, help="InstructBLIP directory whose Q-former to start from")
     parser.add_argument("--minutes", type=float, default=SftConfig.minutes)
     parser.add_argument("--steps", type=int, default=SftConfig.steps)
     parser.add_argument("--batch", type=int, default=SftConfig.batch)
@@ -232,7 +247,24 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     config = SftConfig(batch=arguments.batch, steps=arguments.steps, minutes=arguments.minutes)
-    run_sft(arguments.recipe, arguments.data, arguments.out, config, clip=arguments.clip, dry_run=arguments.dry_run)
+    start = arguments.start
+    if arguments.llm is not None and start is None:
+        start = arguments.out / "untrained"
+        build_untrained(start, arguments)
+    run_sft(arguments.recipe, arguments.data, arguments.out, config, start=start, dry_run=arguments.dry_run)
+
+
+def build_untrained(folder: Path, arguments: argparse.Namespace) -> None:
+    """Join the pretrained parts that the command line names into an untrained model, once."""
+    if arguments.dry_run or (folder / "config.json").exists():
+        return
+    parts = build_from_parts(
+        llm=arguments.llm,
+        vision=arguments.vision,
+        vision_checkpoint=arguments.vision_checkpoint,
+        qformer_checkpoint=arguments.qformer,
+    )
+    save_checkpoint(*parts, folder)
 
 
 if __name__ == "__main__":

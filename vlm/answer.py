@@ -1,8 +1,10 @@
 """The one path from image and instruction to answer: open, plan, tile, ask, parse, place. Everything else calls this.
 
-nadir = Nadir.from_pretrained()
-answer = nadir.ask("a.tif", "Where are the ships?")
-answer.to_geojson("ships.geojson")
+    nadir = Nadir.from_pretrained()
+    answer = nadir.ask("a.tif", "Where are the ships?")
+    answer.to_geojson("ships.geojson")
+
+An answer's regions are in pixels of the original image, whatever window, tile or rendering the model saw.
 """
 
 from __future__ import annotations
@@ -78,12 +80,15 @@ class Nadir:
         self.model, self.processor = model.eval(), processor
 
     @classmethod
-    def from_pretrained(cls, path: str | Path | None = None, *, dtype: str = "float32", device: str = "cpu") -> Nadir:
+    def from_pretrained(
+        cls, path: str | Path | None = None, *, dtype: str = "float32", device: str = "cpu", **options: Any
+    ) -> Nadir:
         """Load a checkpoint directory; without a path, the built-in nadir-nano.
 
-        Raises CheckpointError when the directory has no weights or is not a Nadir checkpoint.
+        `options` go to transformers' from_pretrained, such as attn_implementation="flash_attention_2". Raises
+        CheckpointError when the directory has no weights or is not a Nadir checkpoint.
         """
-        model, processor = load_checkpoint(path, dtype=dtype)
+        model, processor = load_checkpoint(path, dtype=dtype, **options)
         return cls(model.to(device), processor)
 
     def ask(self, *images_and_instruction: str | Path, **options: Any) -> Answer:

@@ -15,19 +15,20 @@ from vlm.encoder import load_clip_weights, named_clip_config
 from vlm.model import NadirForConditionalGeneration
 from vlm.model_dir import model_dir
 from vlm.processor import NadirProcessor
+from vlm.qformer import load_qformer_weights
 
 CONTROL_TOKENS = ("<|im_start|>", "<|im_end|>", "<image>")
 
 
 def load_checkpoint(
-    path: str | Path | None = None, *, dtype: str = "float32"
+    path: str | Path | None = None, *, dtype: str = "float32", **options: Any
 ) -> tuple[NadirForConditionalGeneration, NadirProcessor]:
     """Load model and processor from a directory; without one, the built-in nadir-nano.
 
     Raises CheckpointError when the directory is missing, has no weights, or holds another architecture.
     """
     folder = model_dir(path)
-    model = NadirForConditionalGeneration.from_pretrained(folder, dtype=getattr(torch, dtype))
+    model = NadirForConditionalGeneration.from_pretrained(folder, dtype=getattr(torch, dtype), **options)
     return model, NadirProcessor.from_pretrained(folder)
 
 
@@ -42,6 +43,7 @@ def build_from_parts(
     llm: str | Path,
     vision: str = "ViT-L-14",
     vision_checkpoint: str | Path | None = None,
+    qformer_checkpoint: str | Path | None = None,
     qformer: dict[str, Any] | None = None,
     dtype: str = "float32",
     **sizes: Any,
@@ -69,6 +71,8 @@ def build_from_parts(
     model.language_model.load_state_dict(language_model.state_dict())
     if vision_checkpoint is not None:
         load_clip_weights(model.encoder, vision_checkpoint)
+    if qformer_checkpoint is not None:
+        load_qformer_weights(model.qformer, qformer_checkpoint)
     return model, build_processor(config, tokenizer)
 
 

@@ -95,9 +95,7 @@ def named_clip_config(name: str) -> dict[str, Any]:
     config = open_clip.get_model_config(name)
     if config is None:
         near = get_close_matches(name, open_clip.list_models(), n=8)
-        raise CheckpointError(
-            f"open_clip has no architecture {name!r}: close names are {', '.join(near) or 'none'}"
-        )
+        raise CheckpointError(f"open_clip has no architecture {name!r}: close names are {', '.join(near) or 'none'}")
     return config
 
 

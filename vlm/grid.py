@@ -133,7 +133,7 @@ class Grid:
         d_lat = np.array([lat[1] - lat[2], lat[3] - lat[4]])
         east, north = metres_per_degree(float(lat[0]))
         area = (d_lon[0] * d_lat[1] - d_lon[1] * d_lat[0]) * east * north
-        return float(abs(area)) ** 0.5
+        return float(abs(area)) ** 0.5 or None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -224,16 +224,24 @@ def _crs(text: str | None) -> CRS:
 
 
 def _reproject(source: str | None, target: str | None, x: Any, y: Any) -> tuple[Any, Any]:
+    """Move points between two CRSs; a point off the projection becomes inf."""
+    from rasterio._err import CPLE_BaseError
     from rasterio.warp import transform
 
     x, y = np.asarray(x, float), np.asarray(y, float)
-    out_x, out_y = transform(_crs(source), _crs(target), np.atleast_1d(x).ravel(), np.atleast_1d(y).ravel())
+    try:
+        out_x, out_y = transform(_crs(source), _crs(target), np.atleast_1d(x).ravel(), np.atleast_1d(y).ravel())
+    except CPLE_BaseError:
+        from pyproj import Transformer
+
+        out_x, out_y = Transformer.from_crs(source, target, always_xy=True).transform(x.ravel(), y.ravel())
     return _like(x, np.array(out_x).reshape(x.shape)), _like(y, np.array(out_y).reshape(y.shape))
 
 
 def _turned(lon: Any, centre: float) -> Any:
     """Turn longitudes by full circles until they lie within 180 degrees of a centre; exactly 180 stays."""
     turns = np.ceil((np.abs(np.asarray(lon) - centre) - 180) / 360).clip(min=0)
+    turns = np.where(np.isfinite(turns), turns, 0)
     turned = lon - np.sign(lon - centre) * turns * 360
     return float(turned) if np.ndim(lon) == 0 else turned
 

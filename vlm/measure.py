@@ -73,7 +73,7 @@ def _perimeter_m(ring: np.ndarray) -> float:
 
 
 def _refined(ring: np.ndarray) -> np.ndarray:
-    """Add points every STEP_DEG (_MOST_STEPS an edge), so that geodesics follow edges that are straight in longitude and latitude."""
+    """Add points every STEP_DEG (_MOST_STEPS an edge), so that geodesics follow edges straight in degrees."""
     edges = np.diff(ring, axis=0)
     counts = np.clip(np.ceil(np.abs(edges).max(axis=1) / STEP_DEG), 1, _MOST_STEPS).astype(int)
     starts, spans = np.repeat(ring[:-1], counts, axis=0), np.repeat(edges, counts, axis=0)

@@ -13,12 +13,20 @@ from __future__ import annotations
 
 import vlm.compat  # noqa: F401  # isort: skip
 
+import re
+from pathlib import Path
+
 import torch
+from safetensors import safe_open
 from torch import nn
 from transformers import InstructBlipQFormerConfig, InstructBlipQFormerModel
 from transformers.masking_utils import create_bidirectional_mask
 
+from vlm.errors import CheckpointError
 from vlm.positions import grid_points, sine_code
+
+_QFORMER = re.compile(r"(?:^|\.)qformer\.|(?:^|\.)(?=query_tokens$)")
+WORD_EMBEDDINGS = "embeddings.word_embeddings.weight"
 
 
 class AnchoredQFormer(nn.Module):
@@ -87,3 +95,32 @@ class AnchoredQFormer(nn.Module):
         return model.encoder(
             embedded, attention_mask=mask, encoder_hidden_states=keys_NLK, query_length=queries
         ).last_hidden_state[:, :queries]
+
+
+def load_qformer_weights(qformer: AnchoredQFormer, folder: str | Path) -> None:
+    """Load the Q-former of an InstructBLIP checkpoint directory (safetensors); its BERT word embeddings are left out.
+
+    The learned queries come along where their number fits. Raises CheckpointError when the directory holds no
+    Q-former or one of other sizes.
+    """
+    found: dict[str, torch.Tensor] = {}
+    for path in sorted(Path(folder).glob("*.safetensors")):
+        with safe_open(path, framework="pt") as file:
+            found |= {name: file.get_tensor(name) for name in file if _QFORMER.search(name)}
+    weights = {_QFORMER.split(name)[-1]: tensor for name, tensor in found.items() if not name.endswith("query_tokens")}
+    weights.pop(WORD_EMBEDDINGS, None)
+    own = qformer.transformer.state_dict()
+    wrong = [name for name in own if name != WORD_EMBEDDINGS and _shape(weights.get(name)) != own[name].shape]
+    if wrong:
+        raise CheckpointError(
+            f"{folder} holds no Q-former of this size: {wrong[0]} is {_shape(weights.get(wrong[0]))}, expected "
+            f"{tuple(own[wrong[0]].shape)}; give an InstructBLIP directory and its sizes as qformer_config"
+        )
+    qformer.transformer.load_state_dict(weights, strict=False)
+    tokens = next((tensor for name, tensor in found.items() if name.endswith("query_tokens")), None)
+    if tokens is not None and tokens.shape[-2:] == qformer.queries.weight.shape:
+        qformer.queries.weight.data.copy_(tokens.reshape(qformer.queries.weight.shape))
+
+
+def _shape(tensor: torch.Tensor | None) -> torch.Size | None:
+    return None if tensor is None else tensor.shape

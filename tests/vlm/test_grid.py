@@ -161,3 +161,12 @@ def test_a_grid_without_a_place_has_no_gsd() -> None:
     assert Grid(10, 20).gcp_rms_px is None
     with pytest.raises(RasterError, match="no map coordinates"):
         Grid(10, 20).to_map(1, 1)
+
+
+def test_points_off_the_projection_are_infinite_and_a_pole_has_no_pixel_size() -> None:
+    lambert = Grid(100, 100, "EPSG:3035", (1e6, 0.0, -5e7, 0.0, -1e6, 5e7))
+    lon, lat = lambert.to_wgs84(np.array([0.0, 55.0]), np.array([0.0, 47.0]))
+    assert not np.isfinite(lon[0])
+    assert np.isfinite([lon[1], lat[1]]).all()
+    pole = Grid(2, 2, "EPSG:4326", (1.0, 0.0, 0.0, 0.0, -1.0, 91.0))
+    assert pole.gsd_m is None

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import InstructBlipQFormerConfig, InstructBlipQFormerModel
 
+from vlm.errors import CheckpointError
 from vlm.positions import grid_points, sine_code
-from vlm.qformer import AnchoredQFormer
+from vlm.qformer import WORD_EMBEDDINGS, AnchoredQFormer, load_qformer_weights
 
 WIDTH, KEYS, QUERIES, WORDS, TILES = 32, 24, 5, 7, 3
 
@@ -72,3 +77,21 @@ def test_anchors_lie_where_the_tile_lies_in_the_image() -> None:
     assert (codes[0, 0] - codes[1, 0]).abs().max() > 0.1, "the same place in two tiles is two places in the image"
     same = sine_code(grid_points(torch.tensor([[0.0, 0.0, 0.5, 0.5]]), 1, 1), 32)[0, 0]
     torch.testing.assert_close(same, codes[0, 0], msg="one place in the image has one code, whatever tile shows it")
+
+
+def test_starts_from_instructblip_weights(tmp_path: Path) -> None:
+    _, reference = build()
+    ours, _ = build()
+    ours.transformer.apply(lambda module: module.reset_parameters() if hasattr(module, "reset_parameters") else None)
+    state = {f"model.qformer.{name}": tensor.clone() for name, tensor in reference.state_dict().items()}
+    save_file({**state, "model.query_tokens": torch.randn(1, QUERIES, WIDTH)}, tmp_path / "model.safetensors")
+    load_qformer_weights(ours, tmp_path)
+    for name, tensor in ours.transformer.state_dict().items():
+        assert name == WORD_EMBEDDINGS or torch.equal(tensor, reference.state_dict()[name])
+    assert torch.equal(ours.queries.weight, load_file(tmp_path / "model.safetensors")["model.query_tokens"][0])
+
+
+def test_a_directory_without_a_qformer_is_refused(tmp_path: Path) -> None:
+    ours, _ = build()
+    with pytest.raises(CheckpointError, match="holds no Q-former of this size"):
+        load_qformer_weights(ours, tmp_path)

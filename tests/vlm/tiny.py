@@ -71,12 +71,14 @@ def tiny_recipe(**sizes: Any) -> Recipe:
     )
 
 
-def build_tiny(seed: int = 0, **sizes: Any) -> tuple[NadirForConditionalGeneration, NadirProcessor]:
-    """Build the tiny model with random weights that are large enough to make answers differ."""
+def build_tiny(
+    seed: int = 0, *, loud: bool = True, **sizes: Any
+) -> tuple[NadirForConditionalGeneration, NadirProcessor]:
+    """Build the tiny model; `loud` makes its random weights large enough that different questions get other answers."""
     torch.manual_seed(seed)
     model, processor = build_model(tiny_recipe(**sizes), build_tokenizer(TEXTS * 20, vocab_size=400))
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if parameter.ndim > 1 and "difference" not in name:
+            if loud and parameter.ndim > 1 and "difference" not in name:
                 parameter.normal_(std=0.2)
     return model.eval(), processor

@@ -1,0 +1,43 @@
+"""The loss: cross-entropy where it says so, and soft targets that forgive a neighbouring coordinate."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional
+
+from train.loss import answer_loss
+
+NUMBERS = torch.arange(10, 60)
+
+
+def test_without_soft_targets_it_is_cross_entropy() -> None:
+    logits, labels = torch.randn(7, 64), torch.randint(0, 64, (7,))
+    torch.testing.assert_close(answer_loss(logits, labels), functional.cross_entropy(logits, labels))
+    torch.testing.assert_close(answer_loss(logits, labels, NUMBERS, 0.0), functional.cross_entropy(logits, labels))
+
+
+def test_words_keep_hard_targets_beside_numbers() -> None:
+    logits, labels = torch.randn(2, 64), torch.tensor([3, 5])
+    torch.testing.assert_close(answer_loss(logits, labels, NUMBERS, 4.0), functional.cross_entropy(logits, labels))
+
+
+@pytest.mark.parametrize("sigma", [1.0, 4.0])
+def test_soft_targets_are_a_gaussian_over_the_numbers(sigma: float) -> None:
+    labels = torch.tensor([10 + 25])
+    steps = torch.arange(50, dtype=torch.float32)
+    gauss = torch.exp(-0.5 * ((steps - 25) / sigma) ** 2)
+    logits = torch.full((1, 64), -30.0)
+    logits[0, NUMBERS] = torch.log(gauss / gauss.sum()).clamp(min=-30)
+    entropy = -(gauss / gauss.sum() * torch.log(gauss / gauss.sum()).clamp(min=-30)).sum()
+    torch.testing.assert_close(answer_loss(logits, labels, NUMBERS, sigma), entropy, rtol=1e-3, atol=1e-3)
+
+
+def test_a_near_miss_costs_less_than_a_far_one() -> None:
+    labels = torch.tensor([10 + 25])
+    losses = []
+    for guess in (25, 28, 45):
+        logits = torch.zeros(1, 64)
+        logits[0, 10 + guess] = 8.0
+        losses.append(float(answer_loss(logits, labels, NUMBERS, 4.0)))
+    assert losses[0] < losses[1] < losses[2]

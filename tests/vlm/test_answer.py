@@ -1,0 +1,111 @@
+"""The one path: a question about files becomes an answer whose regions are in the original image's pixels."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image as PILImage
+
+from tests.vlm.made_rasters import write_raster
+from vlm.answer import Nadir, Request, View
+from vlm.errors import InstructionError, RasterError
+from vlm.geometry.shapes import HBB, Window
+from vlm.records import Cost, Region
+
+COST = Cost(1, 5, 9, 3, {"read": 1.0}, 100.0)
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    rgb = np.random.default_rng(1).integers(0, 256, (60, 100, 3), dtype=np.uint8)
+    PILImage.fromarray(rgb).save(tmp_path / "picture.png")
+    return tmp_path / "picture.png"
+
+
+def test_ask_gives_text_cost_trace_and_grids(tiny: Nadir, picture: Path) -> None:
+    answer = tiny.ask(picture, "How many ships are there?", max_new_tokens=4)
+    assert answer.cost is not None
+    assert answer.cost.tiles == len(answer.trace) == 5
+    assert answer.cost.visual_tokens == 25
+    assert answer.cost.new_tokens <= 4
+    assert set(answer.cost.stage_ms) == {"read", "generate"}
+    assert [(grid.width, grid.height) for grid in answer.grids] == [(100, 60)]
+    assert answer.images[0].path == str(picture)
+
+
+def test_an_answer_does_not_depend_on_its_batch(tiny: Nadir, picture: Path) -> None:
+    requests = [
+        Request("How many ships are there?", (picture,), max_new_tokens=8),
+        Request("What has changed?", (picture, picture), max_new_tokens=8),
+        Request("Where is the red car? " * 3, (), max_new_tokens=8),
+    ]
+    together = [answer.text for answer in tiny.ask_batch(requests)]
+    assert together == [tiny.ask_batch([request])[0].text for request in requests]
+
+
+def test_regions_of_a_window_are_in_the_pixels_of_the_image(tiny: Nadir, picture: Path) -> None:
+    request = Request("Where is the ship?", (picture,), window=Window(40, 20, 50, 30))
+    view = tiny.look(request)
+    answer = tiny._placed(request, view, "<box>[[0,0,1000,500]]</box>", COST)
+    assert answer.regions[0].geometry == HBB(40, 20, 90, 35)
+
+
+def test_regions_that_a_user_points_at_are_said_in_the_windows_frame(tiny: Nadir, picture: Path) -> None:
+    region = Region(HBB(40, 20, 90, 35))
+    request = Request("What is in this region?", (picture,), window=Window(40, 20, 50, 30), regions=(region,))
+    assert tiny.words(request, tiny.look(request)) == "What is in this region? <box>[[0,0,1000,500]]</box>"
+
+
+def test_braces_and_control_tokens_in_an_instruction_are_text(tiny: Nadir) -> None:
+    words = tiny.words(Request("a {box:0} and <image>"), View())
+    assert words.startswith("a {box:0} and <")
+    assert "<image>" not in words
+
+
+def test_a_chat_keeps_images_and_turns(tiny: Nadir, picture: Path) -> None:
+    chat = tiny.chat(picture, max_new_tokens=6)
+    first = chat.ask("How many ships are there?")
+    chat.ask("Where is the red car?")
+    assert first.text == tiny.ask(picture, "How many ships are there?", max_new_tokens=6).text
+    assert [message["role"] for message in chat._messages] == ["user", "assistant"] * 2
+    assert chat.answers[1].cost is not None and first.cost is not None
+    assert chat.answers[1].cost.prompt_tokens > first.cost.prompt_tokens + first.cost.new_tokens
+
+
+def test_two_renderings_are_two_images_of_one_date(tiny: Nadir, tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(1, 3000, (4, 40, 40)).astype(np.uint16)
+    path = write_raster(tmp_path / "ms.tif", values, names=("blue", "green", "red", "nir"))
+    view = tiny.look(Request("What is it?", (path,), bands="true+ndvi"))
+    assert [image.rendering for image in view.images] == [0, 1]
+    assert [image.partner for image in view.images] == [None, None]
+    assert all(view.notes) and view.sizes == [(40, 40)]
+
+
+def test_questions_that_cannot_be_asked_are_refused(tiny: Nadir, picture: Path, tmp_path: Path) -> None:
+    with pytest.raises(InstructionError, match="got 3 images"):
+        tiny.ask(picture, picture, picture, "What has changed?")
+    with pytest.raises(InstructionError, match="instruction is empty"):
+        tiny.ask(picture, " ")
+    empty = write_raster(tmp_path / "empty.tif", np.zeros((3, 32, 32), np.uint8), nodata=0)
+    with pytest.raises(RasterError, match="no valid pixel"):
+        tiny.ask(empty, "What is it?")
+
+
+def test_an_answer_writes_itself_as_geojson(tiny: Nadir, picture: Path, tmp_path: Path) -> None:
+    request = Request("Where is the ship?", (picture,))
+    answer = tiny._placed(request, tiny.look(request), "<box>[[100,100,200,200]]</box>", COST)
+    written = json.loads(answer.to_geojson(tmp_path / "ships.geojson").read_text())
+    assert len(written["features"]) == 1
+    assert "<svg" in answer._repr_html_()
+
+
+def test_sdpa_and_eager_attention_agree(tiny: Nadir, tiny_model_dir: Path, picture: Path) -> None:
+    eager = Nadir.from_pretrained(tiny_model_dir, attn_implementation="eager")
+    assert eager.model.language_model.config._attn_implementation == "eager"
+    question = "Describe the image in one sentence."
+    assert eager.ask(picture, question, max_new_tokens=6).text == tiny.ask(picture, question, max_new_tokens=6).text
+    assert eager.model.dtype == torch.float32
