@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -137,7 +137,7 @@ def train_clip(
     described = describe_images(samples)
     vocabulary = count_words(described, config.least_images)
     clip = model.encoder.clip.train()
-    model.encoder.to(memory_format=torch.channels_last)
+    cast(Any, model.encoder).to(memory_format=torch.channels_last)
     head = nn.Linear(clip.text_projection.shape[1], len(vocabulary))
     optimizer = torch.optim.AdamW(_groups([*clip.parameters(), *head.parameters()], config), betas=(0.9, 0.98))
     pairs = Pairs(described, processor, vocabulary, config.seed)
@@ -160,7 +160,7 @@ def train_clip(
         nn.utils.clip_grad_norm_(clip.parameters(), 1.0)
         optimizer.step()
         progress.step(step, pairs=config.batch, words=float(losses["words"].detach()))
-    model.encoder.to(memory_format=torch.contiguous_format)
+    cast(Any, model.encoder).to(memory_format=torch.contiguous_format)
     save_checkpoint(model, processor, out / "model")
 
 

@@ -23,7 +23,7 @@ def export(source: Path, target: Path) -> None:
     Raises CheckpointError when a weight does not fit half precision.
     """
     model, processor = load_checkpoint(source)
-    model = model.to(torch.float16)
+    model.half()
     broken = [name for name, tensor in model.state_dict().items() if not bool(torch.isfinite(tensor).all())]
     if broken:
         raise CheckpointError(

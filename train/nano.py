@@ -19,7 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerFast
 
 from data_engine.objects import seeded
 from data_engine.synth import pair_samples, render_pair, render_scene, scene_samples
@@ -40,13 +40,13 @@ GSDS_M = (0.25, 0.35, 0.5, 0.5, 0.8)
 TOKENIZER_SCENES = 100
 
 
-def run_tokenizer(recipe: Recipe, data: Path, out: Path) -> PreTrainedTokenizerBase:
+def run_tokenizer(recipe: Recipe, data: Path, out: Path) -> PreTrainedTokenizerFast:
     """Train the tokenizer on the texts of the recipe's training data, or load the one that is there."""
     if not (out / "tokenizer").exists():
         samples = [sample for share in recipe.shares for sample in load_share(share, data)]
         samples += [sample for seed in range(TOKENIZER_SCENES) for sample in render_samples(seed)]
         build_tokenizer(recipe_texts(samples), vocab_size=recipe.vocab_size).save_pretrained(out / "tokenizer")
-    return AutoTokenizer.from_pretrained(out / "tokenizer")
+    return PreTrainedTokenizerFast.from_pretrained(out / "tokenizer")
 
 
 def start_model(

@@ -10,11 +10,11 @@ import vlm.compat  # noqa: F401  # isort: skip
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import nn
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerFast
 
 from data_engine.sources import find_source
 from train.tokenizer import number_ids
@@ -133,7 +133,7 @@ RECIPES = {"nano": nano}
 
 
 def build_model(
-    recipe: Recipe, tokenizer: PreTrainedTokenizerBase
+    recipe: Recipe, tokenizer: PreTrainedTokenizerFast
 ) -> tuple[NadirForConditionalGeneration, NadirProcessor]:
     """Build an untrained model of a recipe; tokens of integers start as sine codes of their values."""
     vocab = len(tokenizer)
@@ -152,13 +152,14 @@ def build_model(
     return model, build_processor(config, tokenizer)
 
 
-def initialise_numbers(embeddings: nn.Embedding, ids: list[int]) -> None:
+def initialise_numbers(embeddings: nn.Module, ids: list[int]) -> None:
     """Set the embeddings of the integers 0..n so that near integers start near each other."""
     if ids:
         values = torch.arange(len(ids), dtype=torch.float32) / len(ids)
-        code = sine_code(torch.stack((values, values), dim=-1), embeddings.embedding_dim)
+        weight = cast(torch.Tensor, embeddings.weight)
+        code = sine_code(torch.stack((values, values), dim=-1), weight.shape[1])
         with torch.no_grad():
-            embeddings.weight[ids] = code * embeddings.weight.std() * 2**0.5
+            weight[ids] = code * weight.std() * 2**0.5
 
 
 def load_share(share: Share, data: Path, *, seed: int = 0) -> Iterator[Sample]:

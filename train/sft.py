@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -117,7 +117,7 @@ def train_sft(
     progress = Progress("sft", out / "log.jsonl", (config.minutes - spent) * 60)
     started, saved = time.monotonic(), time.monotonic()
     set_training(model)
-    model.encoder.to(memory_format=torch.channels_last)
+    cast(Any, model.encoder).to(memory_format=torch.channels_last)
     for batch in batches(feeds, processor, config, seed=config.seed + 1000 * step + rank):
         minutes = spent + (time.monotonic() - started) / 60
         done = max(step / config.steps, minutes / config.minutes)

@@ -20,6 +20,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from vlm.checkpoint import load_checkpoint
 from vlm.codecs import escape_braces, parse_text, render_text
 from vlm.errors import InstructionError
@@ -89,7 +91,8 @@ class Nadir:
         CheckpointError when the directory has no weights or is not a Nadir checkpoint.
         """
         model, processor = load_checkpoint(path, dtype=dtype, **options)
-        return cls(model.to(device), processor)
+        nn.Module.to(model, device)
+        return cls(model, processor)
 
     def ask(self, *images_and_instruction: str | Path, **options: Any) -> Answer:
         """Answer an instruction about one image or two dates: `ask("a.tif", "b.tif", "What has changed?")`.
@@ -186,8 +189,10 @@ class Nadir:
             check_valid(raster.read(overview, (64, 64), renderings[0]), overview, raster.path)
             for index, rendering in enumerate(renderings):
                 partner = _partner(date, index, len(rasters), len(renderings))
-                place = {"date": date, "rendering_index": index, "partner": partner}
-                images.append(self.processor.tile(raster, plan, window=window, rendering=rendering, **place))
+                tiled = self.processor.tile(
+                    raster, plan, window=window, rendering=rendering, date=date, rendering_index=index, partner=partner
+                )
+                images.append(tiled)
                 notes.append(_note(rendering, len(renderings), request.bands))
                 trace += [TraceStep(date, tile, rendering.name, tile.reason) for tile in plan.tiles]
         return View(tuple(images), tuple(notes), tuple(raster.grid for raster in rasters), tuple(trace), window)

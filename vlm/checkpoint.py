@@ -58,7 +58,7 @@ def build_from_parts(
         {"additional_special_tokens": list(CONTROL_TOKENS)}, replace_extra_special_tokens=False
     )
     language_model = AutoModelForCausalLM.from_pretrained(llm, dtype=getattr(torch, dtype))
-    if len(tokenizer) > language_model.get_input_embeddings().num_embeddings:
+    if len(tokenizer) > language_model.config.vocab_size:
         language_model.resize_token_embeddings(len(tokenizer))
     config = build_config(
         tokenizer,

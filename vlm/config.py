@@ -25,13 +25,13 @@ class NadirConfig(PreTrainedConfig):
     model_type = "nadir"
     sub_configs: ClassVar[dict[str, Any]] = {"text_config": AutoConfig, "qformer_config": InstructBlipQFormerConfig}
 
-    clip_config: dict[str, Any] | None = None
+    clip_config: Any = None
     clip_tokenizer: str = "open_clip"
     vision_layers: tuple[int, ...] | list[int] = (-2,)
     image_mean: tuple[float, ...] | list[float] = CLIP_MEAN
     image_std: tuple[float, ...] | list[float] = CLIP_STD
-    qformer_config: dict[str, Any] | PreTrainedConfig | None = None
-    text_config: dict[str, Any] | PreTrainedConfig | None = None
+    qformer_config: Any = None
+    text_config: Any = None
     tile_px: int = 224
     fit_factor: float = 1.25
     default_tiles: int = 7

@@ -58,7 +58,7 @@ def _to_grid(features_NCGG: torch.Tensor, grid: torch.Size) -> torch.Tensor:
 def _layer_widths(visual: nn.Module, layers: list[int]) -> list[int]:
     if isinstance(visual, VisionTransformer):
         return [visual.conv1.out_channels] * len(layers)
-    info = visual.trunk.feature_info
+    info: Any = visual.trunk.feature_info  # type: ignore[union-attr]
     channels = [stage["num_chs"] if isinstance(stage, dict) else stage for stage in _stages(info)]
     return [channels[layer] for layer in layers]
 

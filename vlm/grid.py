@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Affine6 = tuple[float, float, float, float, float, float]
 GroundPoint = tuple[float, float, float, float]
 WGS84 = "OGC:CRS84"
+POLE_DEG = 89.999
 NOMINAL_TOLERANCE = 0.01
 _SEMI_MAJOR_M = 6378137.0
 _ECCENTRICITY2 = 0.0066943799901413165
@@ -127,13 +128,13 @@ class Grid:
     def _ground_m(self) -> float | None:
         cx, cy = self.width / 2, self.height / 2
         lon, lat = self.to_wgs84(np.array([cx, cx + 0.5, cx - 0.5, cx, cx]), np.array([cy, cy, cy, cy + 0.5, cy - 0.5]))
-        if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
+        if not (np.isfinite(lon).all() and np.isfinite(lat).all()) or abs(lat[0]) > POLE_DEG:
             return None
         d_lon = (np.array([lon[1] - lon[2], lon[3] - lon[4]]) + 180) % 360 - 180
         d_lat = np.array([lat[1] - lat[2], lat[3] - lat[4]])
         east, north = metres_per_degree(float(lat[0]))
         area = (d_lon[0] * d_lat[1] - d_lon[1] * d_lat[0]) * east * north
-        return float(abs(area)) ** 0.5 or None
+        return float(abs(area)) ** 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)

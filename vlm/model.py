@@ -9,7 +9,7 @@ from __future__ import annotations
 import vlm.compat  # noqa: F401  # isort: skip
 
 import math
-from typing import Any, ClassVar
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -40,7 +40,7 @@ class NadirForConditionalGeneration(PreTrainedModel, GenerationMixin):
     main_input_name = "input_ids"
     _supports_sdpa = True
     _supports_flash_attn = True
-    _no_split_modules: ClassVar[list[str]] = []
+    _no_split_modules = []
 
     def __init__(self, config: NadirConfig) -> None:
         super().__init__(config)
@@ -105,7 +105,7 @@ class NadirForConditionalGeneration(PreTrainedModel, GenerationMixin):
         tokens = self.projector(queries) + self.place(place)
         return [part.flatten(0, 1) for part in tokens.split(num_tiles.tolist())]
 
-    def embed_inputs(self, input_ids: torch.Tensor, **images: torch.Tensor) -> torch.Tensor:
+    def embed_inputs(self, input_ids: torch.Tensor, **images: Any) -> torch.Tensor:
         """Give the embeddings (B, S, E) of a prompt with its images spliced in; without images, of the text alone."""
         embeds = self.get_input_embeddings()(input_ids)
         features = self.embed_images(**images) if images.get("pixel_values") is not None else []
@@ -128,7 +128,7 @@ class NadirForConditionalGeneration(PreTrainedModel, GenerationMixin):
         """
         images = {key: kwargs.pop(key) for key in IMAGE_INPUTS[1:] if key in kwargs}
         if inputs_embeds is None:
-            inputs_embeds = self.embed_inputs(input_ids, pixel_values=pixel_values, **images)
+            inputs_embeds = self.embed_inputs(cast(torch.Tensor, input_ids), pixel_values=pixel_values, **images)
         if logits_at is not None:
             body = self.language_model.get_decoder()
             hidden = body(inputs_embeds=inputs_embeds, attention_mask=attention_mask, **kwargs).last_hidden_state
@@ -136,11 +136,12 @@ class NadirForConditionalGeneration(PreTrainedModel, GenerationMixin):
         return self.language_model(inputs_embeds=inputs_embeds, attention_mask=attention_mask, labels=labels, **kwargs)
 
     @torch.no_grad()
-    def generate(self, input_ids: torch.Tensor, **kwargs: Any) -> torch.Tensor:
+    def generate(self, input_ids: torch.Tensor, **kwargs: Any) -> torch.Tensor:  # type: ignore[override]
         """Generate as transformers does, with the images embedded once; gives the prompt's ids and the new ones."""
         images = {key: kwargs.pop(key) for key in IMAGE_INPUTS if key in kwargs}
         embeds = self.embed_inputs(input_ids, **images)
-        return super().generate(input_ids=input_ids, inputs_embeds=embeds, **kwargs)
+        parent = cast(Any, super())
+        return parent.generate(input_ids=input_ids, inputs_embeds=embeds, **kwargs)
 
     def visual_tokens(self, tiles: int) -> int:
         """Give the number of visual tokens of an image of `tiles` tiles."""

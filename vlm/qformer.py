@@ -90,8 +90,8 @@ class AnchoredQFormer(nn.Module):
         positions = model.embeddings.position_embeddings.weight[: words_NTD.shape[1]]
         embedded = torch.cat((queries_NQD, words_NTD + positions), dim=1)
         embedded = model.embeddings.dropout(model.embeddings.layernorm(embedded))
-        mask = torch.cat((mask_NT.new_ones(tiles, queries), mask_NT), dim=1)
-        mask = create_bidirectional_mask(config=model.config, inputs_embeds=embedded, attention_mask=mask)
+        seen = torch.cat((mask_NT.new_ones(tiles, queries), mask_NT), dim=1)
+        mask = create_bidirectional_mask(config=model.config, inputs_embeds=embedded, attention_mask=seen)
         return model.encoder(
             embedded, attention_mask=mask, encoder_hidden_states=keys_NLK, query_length=queries
         ).last_hidden_state[:, :queries]
