@@ -24,9 +24,9 @@ from torch import nn
 
 from vlm.checkpoint import load_checkpoint
 from vlm.codecs import escape_braces, parse_text, render_text
-from vlm.errors import InstructionError
-from vlm.geometry import shift
-from vlm.geometry.shapes import Window
+from vlm.errors import InstructionError, WindowError
+from vlm.geometry import shift, to_hbb
+from vlm.geometry.shapes import HBB, OBB, Mask, Polygon, Window
 from vlm.grid import Grid
 from vlm.model import NadirForConditionalGeneration
 from vlm.pair import open_pair
@@ -36,6 +36,10 @@ from vlm.raster import Raster, Rendering, check_valid
 from vlm.records import Answer, Cost, Image, Region, Task, TraceStep
 from vlm.tiling import TokenBudget
 from vlm.window import window_from_bbox
+
+_SLOTS: dict[type, str] = {HBB: "box", OBB: "obb", Polygon: "poly", Mask: "seg"}
+_MOST_CORNERS = 32
+_TURN_OPTIONS = ("task", "regions", "dialect", "max_new_tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,6 @@ class Request:
     window: Window | None = None
     bbox: tuple[float, float, float, float] | None = None
     bands: str | None = None
-    renderings: int = 1
     regions: tuple[Region, ...] = ()
     dialect: str | None = None
     max_new_tokens: int = 256
@@ -99,6 +102,11 @@ class Nadir:
 
         `options` are the fields of Request. Raises an InputError of vlm.errors for what cannot be asked.
         """
+        if len(images_and_instruction) < 2:
+            raise InstructionError(
+                f"ask got {images_and_instruction}: expected one image or two and then the instruction, such as "
+                'ask("a.tif", "Where are the ships?"); ask_text asks without an image'
+            )
         *images, instruction = images_and_instruction
         return self.ask_batch([Request(str(instruction), tuple(images), **options)])[0]
 
@@ -108,6 +116,8 @@ class Nadir:
 
     def ask_batch(self, requests: Sequence[Request]) -> list[Answer]:
         """Answer several requests in one batch; a request's answer does not depend on the others."""
+        if not requests:
+            return []
         started = time.perf_counter()
         views = [self.look(request) for request in requests]
         messages = [[self.message(request, view)] for request, view in zip(requests, views, strict=True)]
@@ -125,14 +135,14 @@ class Nadir:
 
     def message(self, request: Request, view: View) -> Message:
         """Build the user message of a first turn: images, notes, escaped instruction and regions."""
-        return user_message(self.words(request, view), view.notes)
+        return user_message(self.words(request, view), view.notes, dates=len(view.sizes))
 
     def words(self, request: Request, view: View) -> str:
-        """Render the instruction and its regions as the text that the model reads."""
-        text = escape_braces(self.processor.escape(with_hint(request.instruction, request.task)))
-        moved = tuple(_moved(region, view.window, -1) for region in request.regions)
-        if moved:
-            text += " " + " ".join(f"{{{_slot(region)}:{index}}}" for index, region in enumerate(moved))
+        """Render the instruction, its regions and the task's hint as the text that the model reads."""
+        moved = tuple(_in_view(region, view) for region in request.regions)
+        slots = " ".join(f"{{{_slot(region)}:{index}}}" for index, region in enumerate(moved))
+        instruction = escape_braces(self.processor.escape(request.instruction))
+        text = with_hint(instruction, request.task, regions=slots)
         return render_text(text, moved, sizes=view.sizes, dialect=self._dialect(request))
 
     def answer(
@@ -148,6 +158,7 @@ class Nadir:
         new_ids = output[:, batch["input_ids"].shape[1] :]
         answers = []
         for request, view, prompt, ids in zip(requests, views, encoded, new_ids, strict=True):
+            ids = ids[: request.max_new_tokens]
             text = self.processor.tokenizer.decode(ids, skip_special_tokens=True)
             new_tokens = int((ids != self.processor.tokenizer.pad_token_id).sum())
             cost = _cost(view, len(prompt["input_ids"]), new_tokens, stages)
@@ -179,23 +190,34 @@ class Nadir:
 
     def _tile(self, rasters: Sequence[Raster], request: Request) -> View:
         first = rasters[0]
+        if request.window and request.bbox:
+            raise WindowError(f"got both the window {request.window} and the bbox {request.bbox}: give one of them")
         window = request.window or (window_from_bbox(first, request.bbox) if request.bbox else None)
         budget = TokenBudget(request.budget) if isinstance(request.budget, int) else request.budget
         plan = self.processor.plan(first.width, first.height, budget=budget, window=window)
         images, notes, trace = [], [], []
         for date, raster in enumerate(rasters):
-            renderings = raster.renderings(request.bands, limit=request.renderings)
-            overview = plan.tiles[0].window
-            check_valid(raster.read(overview, (64, 64), renderings[0]), overview, raster.path)
+            renderings = self._renderings(raster, request.bands)
+            area = window or raster.window
+            check_valid(raster.read(area, (min(64, area.w), min(64, area.h)), renderings[0]), area, raster.path)
             for index, rendering in enumerate(renderings):
                 partner = _partner(date, index, len(rasters), len(renderings))
                 tiled = self.processor.tile(
                     raster, plan, window=window, rendering=rendering, date=date, rendering_index=index, partner=partner
                 )
                 images.append(tiled)
-                notes.append(_note(rendering, len(renderings), request.bands))
+                notes.append(self.processor.escape(_note(rendering, len(renderings), request.bands)))
                 trace += [TraceStep(date, tile, rendering.name, tile.reason) for tile in plan.tiles]
         return View(tuple(images), tuple(notes), tuple(raster.grid for raster in rasters), tuple(trace), window)
+
+    def _renderings(self, raster: Raster, bands: str | None) -> tuple[Rendering, ...]:
+        """Choose one rendering, or those that are asked for; InstructionError where the model takes fewer."""
+        renderings, most = raster.renderings(bands, limit=1), self.model.config.max_renderings
+        if len(renderings) > most:
+            raise InstructionError(
+                f"bands {bands!r} name {len(renderings)} renderings: this model takes {most} at most; name fewer"
+            )
+        return renderings
 
 
 class Chat:
@@ -208,10 +230,19 @@ class Chat:
         self.answers: list[Answer] = []
 
     def ask(self, instruction: str, **options: Any) -> Answer:
-        """Ask the next question of the conversation."""
+        """Ask the next question of the conversation; `options` are task, regions, dialect and max_new_tokens.
+
+        Raises InstructionError for other options: the images are read once, when the conversation begins.
+        """
+        fixed = [name for name in options if name not in _TURN_OPTIONS]
+        if fixed:
+            raise InstructionError(
+                f"a question of a chat got {', '.join(fixed)}: expected {', '.join(_TURN_OPTIONS)}; how the images are "
+                "read is said once, to Nadir.chat"
+            )
         request = replace(self._request, instruction=instruction, **options)
         words = self._nadir.words(request, self._view)
-        message = {"role": "user", "content": words} if self._messages else user_message(words, self._view.notes)
+        message = {"role": "user", "content": words} if self._messages else self._nadir.message(request, self._view)
         answer = self._nadir.answer([request], [self._view], [[*self._messages, message]], read_ms=0.0)[0]
         self._messages += [message, {"role": "assistant", "content": self._nadir.processor.escape(answer.text)}]
         self.answers.append(answer)
@@ -237,7 +268,31 @@ def _note(rendering: Rendering, renderings: int, asked: str | None) -> str:
 
 
 def _slot(region: Region) -> str:
-    return {"HBB": "box", "OBB": "obb"}.get(type(region.geometry).__name__, "box")
+    """Name the slot that says a region; outlines of very many corners are said as masks, whose text is bounded."""
+    geometry = region.geometry
+    if isinstance(geometry, Polygon) and sum(map(len, (geometry.exterior, *geometry.holes))) > _MOST_CORNERS:
+        return "seg"
+    return _SLOTS[type(geometry)]
+
+
+def _in_view(region: Region, view: View) -> Region:
+    """Move a region that a user points at into the frame that the model sees.
+
+    Raises InstructionError where its image is not given, WindowError where the model would not see any of it.
+    """
+    if not 0 <= region.image < len(view.sizes):
+        raise InstructionError(
+            f"a region lies in image {region.image + 1}, but the question has {len(view.sizes)}: name another image"
+        )
+    moved = _moved(region, view.window, -1)
+    box, (width, height) = to_hbb(moved.geometry), view.sizes[region.image]
+    if box.x2 <= 0 or box.y2 <= 0 or box.x1 >= width or box.y1 >= height:
+        frame = view.window or Window(0, 0, width, height)
+        raise WindowError(
+            f"the region {to_hbb(region.geometry)} lies outside the part that is looked at ({frame}): "
+            "give a region inside it, or another window"
+        )
+    return moved
 
 
 def _moved(region: Region, window: Window | None, sign: int) -> Region:

@@ -123,15 +123,16 @@ class NadirProcessor(ProcessorMixin):
         rendering_index: int = 0,
         partner: int | None = None,
     ) -> TiledImage:
-        """Read a plan's tiles from a source; invalid pixels get the encoder's mean colour."""
+        """Read a plan's tiles from a source; invalid pixels, and those outside the window, get the mean colour."""
         frame = window or Window(0, 0, plan.width, plan.height)
-        pixels = np.stack([self._read(source, tile.window, rendering) for tile in plan.tiles])
+        pixels = np.stack([self._read(source, tile.window, rendering, window) for tile in plan.tiles])
         return TiledImage(pixels, plan, frame.w, frame.h, (frame.x, frame.y), date, rendering_index, partner)
 
-    def _read(self, source: PixelSource, window: Window, rendering: Any) -> np.ndarray:
-        pixels = source.read(window, (self.tile_px, self.tile_px), rendering)
+    def _read(self, source: PixelSource, tile: Window, rendering: Any, area: Window | None) -> np.ndarray:
+        pixels = source.read(tile, (self.tile_px, self.tile_px), rendering)
+        shown = pixels.valid if area is None else pixels.valid & _inside(tile, area, self.tile_px)
         mean = np.round(np.asarray(self.image_mean) * 255).astype(np.uint8)
-        return np.where(pixels.valid[..., None], pixels.rgb, mean)
+        return np.where(shown[..., None], pixels.rgb, mean)
 
     def escape(self, text: str) -> str:
         """Make every control token in a user's text harmless."""
@@ -272,6 +273,14 @@ class NadirProcessor(ProcessorMixin):
 
 def _as_array(picture: Any) -> np.ndarray:
     return np.asarray(picture.convert("RGB") if isinstance(picture, PILImage.Image) else picture)
+
+
+def _inside(tile: Window, area: Window, side: int) -> np.ndarray:
+    """Say which of a tile's side x side cells have their centre in an area of the image: (side, side) bool."""
+    at = (np.arange(side) + 0.5) / side
+    x, y = tile.x + at * tile.w, tile.y + at * tile.h
+    rows, cols = (y >= area.y) & (y < area.y + area.h), (x >= area.x) & (x < area.x + area.w)
+    return np.asarray(rows[:, None] & cols)
 
 
 def _frame(window: Window, image: TiledImage) -> tuple[float, float, float, float]:

@@ -45,29 +45,32 @@ def escape_control_tokens(text: str, tokens: Iterable[str]) -> str:
     return re.sub(pattern, lambda found: found[0][0] + WORD_JOINER + found[0][1:], text) if pattern else text
 
 
-def with_hint(instruction: str, task: Task | None) -> str:
-    """Append the hint of a task to an instruction.
+def with_hint(instruction: str, task: Task | None, *, regions: str = "") -> str:
+    """Append the text of the regions that an instruction speaks about, and the hint of a task.
 
     Raises InstructionError when the instruction is empty or the task unknown.
     """
     if not instruction.strip():
         raise InstructionError('the instruction is empty: say what you want to know, such as "Where are the ships?"')
+    asked = f"{instruction.strip()} {regions}".strip()
     if task is None:
-        return instruction.strip()
+        return asked
     if task not in TASKS:
         raise InstructionError(f"task {task!r} is unknown: known tasks are {', '.join(TASKS)}")
-    return f"{instruction.strip()} {TASK_HINTS[task]}".strip()
+    return f"{asked} {TASK_HINTS[task]}".strip()
 
 
-def user_message(text: str, notes: Sequence[str]) -> Message:
+def user_message(text: str, notes: Sequence[str], *, dates: int | None = None) -> Message:
     """Build the user message that holds the images, one note each ("" for none), followed by the text.
 
-    Several images are numbered from 1, as the dialects number them.
+    Several dates (by default, each image is one) are numbered from 1, as the dialects number them; the renderings of a
+    date share its number.
     """
     content: list[dict[str, str]] = []
-    for number, note in enumerate(notes, start=1):
-        name = f"Image {number}" if len(notes) > 1 else "Image"
-        if len(notes) > 1 or note:
+    dates = dates or len(notes)
+    for index, note in enumerate(notes):
+        name = f"Image {index * dates // len(notes) + 1}" if dates > 1 else "Image"
+        if dates > 1 or note:
             content.append({"type": "text", "text": f"{name} ({note}): " if note else f"{name}: "})
         content += [{"type": "image"}, {"type": "text", "text": "\n"}]
     return {"role": "user", "content": [*content, {"type": "text", "text": text}]}

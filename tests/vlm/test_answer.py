@@ -12,8 +12,8 @@ from PIL import Image as PILImage
 
 from tests.vlm.made_rasters import write_raster
 from vlm.answer import Nadir, Request, View
-from vlm.errors import InstructionError, RasterError
-from vlm.geometry.shapes import HBB, Window
+from vlm.errors import InstructionError, RasterError, WindowError
+from vlm.geometry.shapes import HBB, OBB, Geometry, Mask, Polygon, Window
 from vlm.records import Cost, Region
 
 COST = Cost(1, 5, 9, 3, {"read": 1.0}, 100.0)
@@ -60,10 +60,75 @@ def test_regions_that_a_user_points_at_are_said_in_the_windows_frame(tiny: Nadir
     assert tiny.words(request, tiny.look(request)) == "What is in this region? <box>[[0,0,1000,500]]</box>"
 
 
+@pytest.mark.parametrize(
+    ("geometry", "said"),
+    [
+        (OBB(50, 30, 20, 12, 0), "<obb>[[500,500,200,120,0]]</obb>"),
+        (Polygon(((10, 6), (90, 6), (90, 54))), "<poly>[[100,100,900,100,900,900]]</poly>"),
+        (Mask(np.ones((1, 1), bool), HBB(10, 6, 90, 54)), "<seg>100,100,900,900|1|0,1</seg>"),
+        (Polygon(tuple((x, y) for x, y in [(10, 6), (90, 6)] + [(90 - k, 54) for k in range(40)])), "<seg>100,100,"),
+    ],
+)
+def test_a_region_is_said_as_what_it_is(tiny: Nadir, picture: Path, geometry: Geometry, said: str) -> None:
+    request = Request("What is here?", (picture,), task="region", regions=(Region(geometry),))
+    words = tiny.words(request, tiny.look(request))
+    assert words.startswith(f"What is here? {said}") and words.endswith("> Describe the region.")
+
+
+def test_a_region_of_the_second_date_names_its_image(tiny: Nadir, picture: Path) -> None:
+    region = Region(HBB(0, 0, 100, 30), image=1)
+    request = Request("What is here?", (picture, picture), regions=(region,))
+    assert tiny.words(request, tiny.look(request)) == "What is here? <box image=2>[[0,0,1000,500]]</box>"
+    with pytest.raises(InstructionError, match="lies in image 2"):
+        tiny.ask(picture, "What is here?", regions=(region,))
+
+
+def test_a_region_that_the_model_would_not_see_is_refused(tiny: Nadir, picture: Path) -> None:
+    with pytest.raises(WindowError, match="outside the part that is looked at"):
+        tiny.ask(picture, "What?", window=Window(40, 20, 50, 30), regions=(Region(HBB(0, 0, 40, 20)),))
+
+
+def test_nothing_outside_a_window_is_seen(tiny: Nadir, tmp_path: Path) -> None:
+    pixels = np.full((60, 100, 3), 255, np.uint8)
+    pixels[20:30, 40:90] = 0
+    PILImage.fromarray(pixels).save(tmp_path / "dark.png")
+    view = tiny.look(Request("What?", (tmp_path / "dark.png",), window=Window(40, 20, 50, 10), budget=1))
+    mean = np.round(np.asarray(tiny.processor.image_mean) * 255).astype(np.uint8)
+    seen = view.images[0].pixels[0].reshape(-1, 3)
+    assert ((seen == 0).all(axis=1) | (seen == mean).all(axis=1)).all()
+    assert (seen == 0).all(axis=1).any()
+
+
+def test_a_window_of_nodata_beside_data_is_refused(tiny: Nadir, tmp_path: Path) -> None:
+    values = np.full((3, 32, 32), 9, np.uint8)
+    values[:, :8] = 0
+    path = write_raster(tmp_path / "half.tif", values, nodata=0)
+    with pytest.raises(RasterError, match="no valid pixel"):
+        tiny.ask(path, "What is it?", window=Window(0, 0, 32, 8))
+
+
+def test_a_very_long_image_is_read(tiny: Nadir, tmp_path: Path) -> None:
+    path = write_raster(tmp_path / "strip.tif", np.full((3, 4, 900), 9, np.uint8), nodata=0)
+    assert tiny.look(Request("What?", (path,))).sizes == [(900, 4)]
+
+
 def test_braces_and_control_tokens_in_an_instruction_are_text(tiny: Nadir) -> None:
     words = tiny.words(Request("a {box:0} and <image>"), View())
     assert words.startswith("a {box:0} and <")
     assert "<image>" not in words
+
+
+def test_control_tokens_in_the_name_of_a_band_are_text(tiny: Nadir, tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(1, 255, (1, 40, 40)).astype(np.uint8)
+    path = write_raster(tmp_path / "odd.tif", values, names=("a <image> b",))
+    assert "<image>" not in tiny.look(Request("What?", (path,), bands="1")).notes[0]
+
+
+def test_a_batch_keeps_each_requests_own_limit(tiny: Nadir, picture: Path) -> None:
+    question = "How many ships are there?"
+    requests = [Request(question, (picture,), max_new_tokens=limit) for limit in (2, 8)]
+    assert [answer.text for answer in tiny.ask_batch(requests)] == [tiny.ask_batch([each])[0].text for each in requests]
+    assert tiny.ask_batch([]) == []
 
 
 def test_a_chat_keeps_images_and_turns(tiny: Nadir, picture: Path) -> None:
@@ -72,6 +137,8 @@ def test_a_chat_keeps_images_and_turns(tiny: Nadir, picture: Path) -> None:
     chat.ask("Where is the red car?")
     assert first.text == tiny.ask(picture, "How many ships are there?", max_new_tokens=6).text
     assert [message["role"] for message in chat._messages] == ["user", "assistant"] * 2
+    with pytest.raises(InstructionError, match="got bands"):
+        chat.ask("How many ships are there?", bands="1")
     assert chat.answers[1].cost is not None and first.cost is not None
     assert chat.answers[1].cost.prompt_tokens > first.cost.prompt_tokens + first.cost.new_tokens
 
@@ -83,6 +150,21 @@ def test_two_renderings_are_two_images_of_one_date(tiny: Nadir, tmp_path: Path) 
     assert [image.rendering for image in view.images] == [0, 1]
     assert [image.partner for image in view.images] == [None, None]
     assert all(view.notes) and view.sizes == [(40, 40)]
+    parts = tiny.message(Request("What is it?"), view)["content"]
+    assert [part["text"].split(" (")[0] for part in parts if "(" in part.get("text", "")] == ["Image", "Image"]
+
+
+def test_the_renderings_of_a_date_share_its_number(tiny: Nadir, tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(1, 3000, (4, 40, 40)).astype(np.uint16)
+    path = write_raster(tmp_path / "ms.tif", values, names=("blue", "green", "red", "nir"))
+    request = Request("What has changed?", (path, path), bands="true+ndvi")
+    view = tiny.look(request)
+    parts = tiny.message(request, view)["content"]
+    names = [part["text"].split(" (")[0] for part in parts if part.get("text", "").startswith("Image")]
+    assert names == ["Image 1", "Image 1", "Image 2", "Image 2"]
+    assert [image.partner for image in view.images] == [2, 3, 0, 1]
+    with pytest.raises(InstructionError, match="takes"):
+        tiny.look(Request("What?", (path,), bands="+".join(["true"] * 20)))
 
 
 def test_questions_that_cannot_be_asked_are_refused(tiny: Nadir, picture: Path, tmp_path: Path) -> None:
@@ -90,6 +172,10 @@ def test_questions_that_cannot_be_asked_are_refused(tiny: Nadir, picture: Path, 
         tiny.ask(picture, picture, picture, "What has changed?")
     with pytest.raises(InstructionError, match="instruction is empty"):
         tiny.ask(picture, " ")
+    with pytest.raises(InstructionError, match="ask_text"):
+        tiny.ask("Where are the ships?")
+    with pytest.raises(WindowError, match="give one of them"):
+        tiny.ask(picture, "Where?", window=Window(0, 0, 9, 9), bbox=(1, 2, 3, 4))
     empty = write_raster(tmp_path / "empty.tif", np.zeros((3, 32, 32), np.uint8), nodata=0)
     with pytest.raises(RasterError, match="no valid pixel"):
         tiny.ask(empty, "What is it?")
