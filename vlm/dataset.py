@@ -33,8 +33,8 @@ _LANDSAT_NAME = re.compile(r"^L[COTEM]\d\d(?=_)", re.IGNORECASE)
 _QUALITY_NAME = re.compile(r"_(QA|SCL|MSK|CLD|SNW|AOT|WVP|TCI)(_|$)", re.IGNORECASE)
 _VRT_TYPES = {
     "uint8": "Byte", "int8": "Int8", "uint16": "UInt16", "int16": "Int16", "uint32": "UInt32", "int32": "Int32",
-    "float32": "Float32", "float64": "Float64", "complex64": "CFloat32", "complex128": "CFloat64",
-    "complex_int16": "CInt16",
+    "uint64": "UInt64", "int64": "Int64", "float32": "Float32", "float64": "Float64",
+    "complex64": "CFloat32", "complex128": "CFloat64", "complex_int16": "CInt16",
 }  # fmt: skip
 _RPC_POINTS = 9
 

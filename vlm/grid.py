@@ -45,8 +45,12 @@ class Grid:
 
     @property
     def georeferenced(self) -> bool:
-        """Say whether pixels can be placed on the earth: a CRS, and a transform or at least 3 control points."""
-        return self.crs is not None and (self.transform is not None or len(self.gcps) >= 3)
+        """Say whether pixels can be placed on the earth: a CRS, and a transform or at least 3 control points.
+
+        A local CRS, such as that of a building site, has no place on the earth.
+        """
+        placed = self.transform is not None or len(self.gcps) >= 3
+        return self.crs is not None and placed and _is_on_earth(self.crs)
 
     @property
     def gsd_m(self) -> float | None:
@@ -113,8 +117,9 @@ class Grid:
     def _require_place(self) -> None:
         if not self.georeferenced:
             raise RasterError(
-                f"the image of {self.width} x {self.height} pixels has no georeference: expected a CRS and a "
-                "transform, or 3 ground control points; give pixels instead, or add a georeference with gdal_translate"
+                f"the image of {self.width} x {self.height} pixels has no georeference: expected a geographic or "
+                "projected CRS and a transform, or 3 ground control points; give pixels instead, or add a georeference "
+                "with gdal_translate"
             )
 
     def _fit(self) -> PolynomialFit:
@@ -211,6 +216,12 @@ def metres_per_degree(lat_deg: float) -> tuple[float, float]:
     w = 1 - _ECCENTRICITY2 * np.sin(phi) ** 2
     normal, meridian = _SEMI_MAJOR_M / w**0.5, _SEMI_MAJOR_M * (1 - _ECCENTRICITY2) / w**1.5
     return float(np.radians(normal * np.cos(phi))), float(np.radians(meridian))
+
+
+@lru_cache(maxsize=64)
+def _is_on_earth(text: str) -> bool:
+    crs = _crs(text)
+    return bool(crs.is_geographic or crs.is_projected)
 
 
 @lru_cache(maxsize=64)

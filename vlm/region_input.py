@@ -7,13 +7,16 @@ box:2.29,48.85,2.30,48.86@EPSG:4326  any of them in a CRS: x is longitude or eas
                                      lengths in the units of the CRS, the angle anticlockwise from east
 field.geojson, {"type": "Polygon"..} RFC 7946 (longitude, latitude), or the CRS that a `crs` member names;
                                      for an image without georeference the coordinates are pixels
+2:box:10,20,110,90, 2:field.geojson  any of them in the second date, whose pixels lie on the first one's grid
 """
 
 from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,18 +29,29 @@ if TYPE_CHECKING:
     from vlm.grid import Grid
 
 _FORMS = "box:x1,y1,x2,y2, obb:cx,cy,w,h,angle, polygon:x,y,x,y,x,y (each optionally @EPSG:CODE) or a GeoJSON file"
+_IMAGE = re.compile(r"([1-9]):(.*)", re.DOTALL)
 _WGS84_NAMES = ("EPSG:4326", "CRS84", "OGC:CRS84")
 _EDGE_STEPS = 8
 
 ToPixel = Callable[[float, float], Point]
 
 
-def parse_region(text: str, grid: Grid) -> tuple[Region, ...]:
-    """Parse one region argument into regions of the image that `grid` describes (a file may hold several).
+def parse_region(text: str, grid: Grid, *, images: int = 1) -> tuple[Region, ...]:
+    """Parse one region argument into regions on `grid`, which all `images` share (a file may hold several).
 
-    Raises InstructionError when the text is no region, WindowError when a region lies outside the image.
+    Raises InstructionError when the text is no region or names an image that is not given, WindowError when a region
+    lies outside the image.
     """
-    text = text.strip()
+    numbered = _IMAGE.fullmatch(text.strip())
+    if numbered is None:
+        return _parse_region(text.strip(), grid)
+    image = int(numbered[1]) - 1
+    if image >= images:
+        raise InstructionError(f"region {text!r} lies in image {image + 1}, but {images} are given: expected {_FORMS}")
+    return tuple(replace(region, image=image) for region in _parse_region(numbered[2].strip(), grid))
+
+
+def _parse_region(text: str, grid: Grid) -> tuple[Region, ...]:
     if text.startswith("{"):
         regions = _parse_geojson(text, "the region text", grid)
     elif Path(text).suffix.lower() in (".geojson", ".json"):
@@ -132,12 +146,15 @@ def _from_crs(crs: str, grid: Grid) -> ToPixel:
 
 def _wgs84_transform(crs: str) -> Callable[[float, float], Point]:
     from pyproj import CRS, Transformer
-    from pyproj.exceptions import CRSError
+    from pyproj.exceptions import ProjError
 
     try:
         transformer = Transformer.from_crs(CRS.from_user_input(crs), "EPSG:4326", always_xy=True)
-    except CRSError as error:
-        raise InstructionError(f"region has the unknown CRS {crs!r}: expected a name such as EPSG:32633") from error
+    except ProjError as error:
+        raise InstructionError(
+            f"region has the CRS {crs!r}, which is unknown or has no place on the earth: expected a name such as "
+            "EPSG:32633"
+        ) from error
     return transformer.transform
 
 
@@ -159,10 +176,9 @@ def _parse_geojson(text: str, source: str, grid: Grid) -> tuple[Region, ...]:
         document = json.loads(text)
     except json.JSONDecodeError as error:
         raise InstructionError(f"{source} is not JSON ({error}): expected GeoJSON with polygons") from error
-    to_pixel = _geojson_frame(document, grid)
     try:
-        regions = tuple(_feature_regions(document, to_pixel))
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        regions = tuple(_feature_regions(document, _geojson_frame(document, grid)))
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InstructionError(
             f"{source} is JSON but not GeoJSON ({type(error).__name__}: {error}): expected a Polygon, a Feature or a "
             f"FeatureCollection"

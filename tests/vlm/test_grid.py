@@ -163,6 +163,13 @@ def test_a_grid_without_a_place_has_no_gsd() -> None:
         Grid(10, 20).to_map(1, 1)
 
 
+def test_a_local_crs_has_no_place_on_the_earth() -> None:
+    site = Grid(40, 40, 'LOCAL_CS["Site",UNIT["metre",1]]', (0.5, 0.0, 100.0, 0.0, -0.5, 200.0))
+    assert not site.georeferenced and site.gsd_m is None
+    with pytest.raises(RasterError, match="geographic or projected CRS"):
+        site.to_wgs84(1.0, 1.0)
+
+
 def test_points_off_the_projection_are_infinite_and_a_pole_has_no_pixel_size() -> None:
     lambert = Grid(100, 100, "EPSG:3035", (1e6, 0.0, -5e7, 0.0, -1e6, 5e7))
     lon, lat = lambert.to_wgs84(np.array([0.0, 55.0]), np.array([0.0, 47.0]))

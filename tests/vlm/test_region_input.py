@@ -56,6 +56,14 @@ def test_longitude_comes_before_latitude(name: str) -> None:
     assert to_shapely(region.geometry).symmetric_difference(to_shapely(HBB(20, 30, 80, 70))).area < 0.01
 
 
+def test_a_region_may_lie_in_the_second_image() -> None:
+    (region,) = parse_region("2:box:10,20,110,90", PLAIN, images=2)
+    assert (region.image, region.geometry) == (1, HBB(10, 20, 110, 90))
+    assert parse_region("1: 10,20,110,90", PLAIN, images=2)[0].image == 0
+    with pytest.raises(InstructionError, match="lies in image 2, but 1 are given"):
+        parse_region("2:box:10,20,110,90", PLAIN)
+
+
 def _square(grid: Grid) -> list[list[float]]:
     return [[float(v) for v in grid.to_wgs84(x, y)] for x, y in ((20, 30), (20, 70), (80, 70), (80, 30), (20, 30))]
 
@@ -117,6 +125,7 @@ def test_without_georeference_geojson_is_in_pixels() -> None:
         ("10,10,10,50", PLAIN, WindowError, "no area"),
         ("1,2,3,4@EPSG:4326", PLAIN, InstructionError, "no georeference"),
         ("1,2,3,4@EPSG:99999999", UTM, InstructionError, "unknown CRS"),
+        ('1,2,3,4@LOCAL_CS["Site",UNIT["metre",1]]', UTM, InstructionError, "no place on the earth"),
         ("2,48,3,49@EPSG:4326", UTM, WindowError, "outside the image"),
         ("obb:1,2,-3,4,0", PLAIN, GeometryError, "negative"),
         ("nowhere.geojson", UTM, InstructionError, "cannot be read"),
@@ -125,6 +134,7 @@ def test_without_georeference_geojson_is_in_pixels() -> None:
         ('{"type": "Point", "coordinates": [1, 2]}', UTM, InstructionError, "no Polygon"),
         ('{"type": "Polygon", "coordinates": [[[1]]]}', UTM, InstructionError, "not GeoJSON"),
         ('{"type": "Polygon", "coordinates": []}', UTM, InstructionError, "not GeoJSON"),
+        ('{"type": "Polygon", "coordinates": [], "crs": {"properties": null}}', UTM, InstructionError, "not GeoJSON"),
         ('{"type": "FeatureCollection", "features": 3}', UTM, InstructionError, "not GeoJSON"),
         ('{"type": "Polygon", "coordinates": [[[1, 2], [3, 4]]]}', PLAIN, GeometryError, "at least 3"),
     ],
