@@ -152,7 +152,7 @@ def _wgs84_transform(crs: str) -> Callable[[float, float], Point]:
         transformer = Transformer.from_crs(CRS.from_user_input(crs), "EPSG:4326", always_xy=True)
     except ProjError as error:
         raise InstructionError(
-            f"region has the CRS {crs!r}, which is unknown or has no place on the earth: expected a name such as "
+            f"region has the unknown CRS {crs!r}, or one without a place on the earth: expected a name such as "
             "EPSG:32633"
         ) from error
     return transformer.transform

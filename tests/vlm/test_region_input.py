@@ -125,7 +125,7 @@ def test_without_georeference_geojson_is_in_pixels() -> None:
         ("10,10,10,50", PLAIN, WindowError, "no area"),
         ("1,2,3,4@EPSG:4326", PLAIN, InstructionError, "no georeference"),
         ("1,2,3,4@EPSG:99999999", UTM, InstructionError, "unknown CRS"),
-        ('1,2,3,4@LOCAL_CS["Site",UNIT["metre",1]]', UTM, InstructionError, "no place on the earth"),
+        ('1,2,3,4@LOCAL_CS["Site",UNIT["metre",1]]', UTM, InstructionError, "without a place on the earth"),
         ("2,48,3,49@EPSG:4326", UTM, WindowError, "outside the image"),
         ("obb:1,2,-3,4,0", PLAIN, GeometryError, "negative"),
         ("nowhere.geojson", UTM, InstructionError, "cannot be read"),
