@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from vlm.errors import NadirError
+from vlm.errors import InstructionError, NadirError
 from vlm.records import Task
 
 Format = Literal[
@@ -26,14 +26,17 @@ _Model = Annotated[Path | None, typer.Option(metavar="DIR", help="A model direct
 _Budget = Annotated[int | None, typer.Option(metavar="N", min=1, help="The most tiles that may be read of an image.")]
 _Window = Annotated[str | None, typer.Option(metavar="X,Y,W,H", help="Look at this part only, in pixels.")]
 _Bbox = Annotated[str | None, typer.Option(metavar="LON1,LAT1,LON2,LAT2", help="Look at this part only, in degrees.")]
-_Bands = Annotated[str | None, typer.Option(metavar="4,3,2|PRESET", help="Which bands to show: numbers or a preset.")]
+_Bands = Annotated[
+    str | None,
+    typer.Option(metavar="4,3,2|PRESET", help="Which bands to show: numbers or a preset; several as true+ndvi."),
+]
 _Out = Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE", help="Write here instead of the terminal.")]
 _Choice = Annotated[Format | None, typer.Option("--format", "-f", help="By default that of the suffix of --out.")]
 _Task = Annotated[Task | None, typer.Option(help="Say what kind of answer is wanted.")]
 _Regions = Annotated[
     list[str] | None,
     typer.Option("--region", metavar="REGION", help="Ask about box:x1,y1,x2,y2, obb:cx,cy,w,h,a, polygon:x,y,... "
-                 "(in pixels, or @EPSG:4326) or a GeoJSON file; may be repeated."),
+                 "(in pixels, or @EPSG:4326) or a GeoJSON file; 2:REGION is one of the second image; may be repeated."),
 ]  # fmt: skip
 _Dialect = Annotated[
     str | None, typer.Option(metavar="NAME", help="The dialect of the model's text; its own by default.")
@@ -132,6 +135,8 @@ def demo(
     """
     from vlm.demo import run_demo, select_cases
 
+    if image2 and not image:
+        raise InstructionError(f"nadir demo got --image2 {image2} alone: name the first date with --image")
     chosen = select_cases(cases_file=cases, images=[path for path in (image, image2) if path], instructions=ask or [])
     run_demo(chosen, out=out, model=model, budget=budget, bands=bands, say=typer.echo)
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from vlm.errors import InstructionError, OutputError, WindowError
+from vlm.output import write_bytes, write_text
 from vlm.records import Answer, Task
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ _SUFFIXES = {
     ".png": "png", ".html": "html", ".htm": "html",
 }  # fmt: skip
 _PRINTED = ("text", "json", "geojson", "html")
+_FOLDERS = ("dota", "yolo", "yolo-obb", "yolo-seg")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ def run_ask(question: Question, *, format: str | None, out: Path | None, model: 
     """Ask and print or write the answer; refusals that need no model come first."""
     chosen = choose_format(format, out)
     if out is not None:
-        check_writable(out)
+        check_writable(out, folder=chosen in _FOLDERS and out.suffix != ".txt")
     options = parse_options(question)
     nadir = load_nadir(model)
     answer = nadir.ask(*question.images, question.instruction, **options)
@@ -129,13 +131,17 @@ def load_nadir(model: Path | None) -> Nadir:
 
 def parse_options(question: Question) -> dict[str, Any]:
     """Parse the options of a question against its first image; refuses what does not fit it, and unreadable images."""
+    from vlm.dialects import get_dialect
     from vlm.pair import open_pair
     from vlm.raster import Raster
     from vlm.region_input import parse_region
 
+    if question.dialect is not None:
+        get_dialect(question.dialect)
+    count = len(question.images)
     with Raster.open(question.images[0]) as raster:
         raster.renderings(question.bands, limit=1)
-        regions = tuple(region for text in question.regions for region in parse_region(text, raster.grid))
+        regions = tuple(region for text in question.regions for region in parse_region(text, raster.grid, images=count))
         window = parse_view(question.window, question.bbox, raster)
     for other in question.images[1:]:
         for opened in open_pair(question.images[0], other):
@@ -174,22 +180,15 @@ def render_page(answer: Answer, question: Question) -> str:
 
 
 def write_as(answer: Answer, format: str, question: Question, out: Path) -> None:
-    """Write an answer to a file in any format.
-
-    Raises OutputError when the file cannot be written.
-    """
-    if format == "geojson" or format not in (*_PRINTED, "png"):
+    """Write an answer to a file in any format, whole or not at all; OutputError when it cannot be written."""
+    if format == "png":
+        write_bytes(out, _overlay_png(answer, question))
+    elif format != "geojson" and format in _PRINTED:
+        write_text(out, render_as(answer, format, question) + "\n")
+    else:
         from vlm.vector import write_answers
 
-        write_answers((answer,), out, format=format, image_names=[[Path(image).name for image in question.images]])
-        return
-    try:
-        if format == "png":
-            out.write_bytes(_overlay_png(answer, question))
-        else:
-            out.write_text(render_as(answer, format, question) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"{out} cannot be written: {error.strerror or error}; choose another place") from error
+        write_answers((answer,), out, format=format)
 
 
 def _overlay_png(answer: Answer, question: Question) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +67,8 @@ def _other_renderings(raster: Raster) -> tuple[str, ...]:
 def _corners(raster: Raster) -> tuple[tuple[float, float], tuple[float, float]] | None:
     if not raster.grid.georeferenced:
         return None
-    return raster.grid.to_wgs84(0.0, 0.0), raster.grid.to_wgs84(float(raster.width), float(raster.height))
+    corners = raster.grid.to_wgs84(0.0, 0.0), raster.grid.to_wgs84(float(raster.width), float(raster.height))
+    return corners if all(math.isfinite(value) for corner in corners for value in corner) else None
 
 
 def render_info(facts: ImageFacts) -> str:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from vlm.cli_ask import check_writable, load_nadir
-from vlm.errors import DataError, InstructionError, OutputError
+from vlm.errors import DataError, InstructionError
+from vlm.output import write_text
 from vlm.records import TASKS, Answer, Task
 from vlm.report import Entry, render_report
 from vlm.summary import answer_to_dict, render_words
@@ -48,10 +49,12 @@ class Case:
 def select_cases(*, cases_file: Path | None, images: Sequence[str], instructions: Sequence[str]) -> tuple[Case, ...]:
     """Choose the cases: those of a file, or instructions (given, or a sensible set) over one image or two dates.
 
-    Raises InstructionError when neither or both are given.
+    Raises InstructionError when neither or both are given; a file says its own instructions.
     """
-    if (cases_file is None) == (not images):
-        raise InstructionError("nadir demo needs either --cases FILE or --image IMAGE: give one of them")
+    if (cases_file is None) == (not images) or (cases_file is not None and instructions):
+        raise InstructionError(
+            "nadir demo needs either --cases FILE alone or --image IMAGE with instructions: give one of them"
+        )
     if cases_file is not None:
         return load_cases(cases_file)
     if instructions:
@@ -69,7 +72,7 @@ def load_cases(path: Path) -> tuple[Case, ...]:
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
         return tuple(_case(row, path.parent) for row in rows)
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+    except (OSError, json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
             f"cases file {path} cannot be used ({type(error).__name__}: {error}): expected a JSON list of objects with "
             '"images" and "instruction"'
@@ -80,6 +83,8 @@ def _case(row: dict[str, Any], folder: Path) -> Case:
     task = row.get("task")
     if task is not None and task not in TASKS:
         raise DataError(f"case {row['instruction']!r} has the unknown task {task!r}: known are {', '.join(TASKS)}")
+    if not isinstance(row["images"], list):
+        raise TypeError(f"images is {row['images']!r}, not a list")
     images = tuple(str(folder / image) for image in row["images"])
     return Case(images, str(row["instruction"]), cast("Task | None", task), str(row.get("title", "")))
 
@@ -121,23 +126,12 @@ def write_demo(entries: Sequence[Entry], out: Path, *, model: str) -> Path:
     """Write report.html, answers.json and answers.geojson into a folder, made when missing; give the report's path."""
     from vlm.vector import write_answers
 
-    rows = [
-        {"title": entry.title, "images": [str(image) for image in entry.images], **answer_to_dict(entry.answer)}
-        for entry in entries
-    ]
+    rows = [{"title": entry.title, **answer_to_dict(entry.answer)} for entry in entries]
     note = "Areas and lengths are measured on the ellipsoid from the geometry of the answers. This page works offline."
     page = render_report(entries, title="Asked from above", model=model, note=note)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "report.html").write_text(page, encoding="utf-8")
-        (out / "answers.json").write_text(json.dumps(rows, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise OutputError(
-            f"{out} cannot be written: {error.strerror or error}; choose another folder with --out"
-        ) from error
-    names = [[Path(image).name for image in entry.images] for entry in entries]
-    write_answers([entry.answer for entry in entries], out / "answers.geojson", format="geojson", image_names=names)
-    return out / "report.html"
+    write_text(out / "answers.json", json.dumps(rows, ensure_ascii=False, indent=1) + "\n")
+    write_answers([entry.answer for entry in entries], out / "answers.geojson", format="geojson")
+    return write_text(out / "report.html", page)
 
 
 def _totals(answers: Sequence[Answer]) -> dict[str, float]:

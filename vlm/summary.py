@@ -167,11 +167,12 @@ def render_text(answer: Answer) -> str:
 
 
 def answer_to_dict(answer: Answer) -> dict[str, Any]:
-    """Give the answer as JSON values: words, template, raw text, regions with measures, issues, cost and trace."""
+    """Give the answer as JSON values: images, words, raw text, regions with measures, issues, cost and trace."""
     summaries = summarise_regions(answer)
     return {
         "instruction": answer.instruction,
         "task": answer.task,
+        "images": [image.path for image in answer.images],
         "words": render_words(answer),
         "template": answer.template,
         "text": answer.text,

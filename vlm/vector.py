@@ -11,12 +11,11 @@ from vlm.measure import Measures, measure
 from vlm.records import Answer
 from vlm.vector_geojson import answers_to_geojson, write_geojson
 from vlm.vector_labels import write_coco, write_dota, write_yolo, write_yolo_obb, write_yolo_seg
-from vlm.vector_rows import Names
 from vlm.vector_table import write_geopackage, write_parquet
 
 __all__ = ["FORMATS", "Measures", "answer_to_geojson", "answers_to_geojson", "measure", "write_answers"]
 
-FORMATS: dict[str, Callable[[Sequence[Answer], Path, Names], Path]] = {
+FORMATS: dict[str, Callable[[Sequence[Answer], Path], Path]] = {
     "geojson": write_geojson,
     "gpkg": write_geopackage,
     "parquet": write_parquet,
@@ -33,12 +32,12 @@ def answer_to_geojson(answer: Answer) -> dict[str, Any]:
     return answers_to_geojson((answer,))
 
 
-def write_answers(answers: Sequence[Answer], path: Path, *, format: str, image_names: Names = ()) -> Path:
+def write_answers(answers: Sequence[Answer], path: Path, *, format: str) -> Path:
     """Write the regions of answers in one of FORMATS and give the path; what exists stays until the new file is whole.
 
-    `image_names` holds the image names of each answer (COCO's file_name, the label files' names). Raises OutputError
-    for an unknown format and for a path that cannot be written.
+    Images are called by their file names (COCO's file_name, the label files' names). Raises OutputError for an unknown
+    format and for a path that cannot be written.
     """
     if format not in FORMATS:
         raise OutputError(f"unknown vector format {format!r}: known are {', '.join(FORMATS)}")
-    return FORMATS[format](answers, Path(path), image_names)
+    return FORMATS[format](answers, Path(path))

@@ -17,7 +17,7 @@ from vlm.geometry.convert import ring_area
 from vlm.output import write_text
 from vlm.place import Rings, cut_meridians, place_on_earth, sound_polygons
 from vlm.records import Answer
-from vlm.vector_rows import Names, Row, properties, rows_of
+from vlm.vector_rows import Row, properties, rows_of
 
 PIXEL_FRAME = (
     "pixels of the original image: origin at the top-left corner, x right, y down; the image has no georeference"
@@ -26,13 +26,13 @@ _LEAST_DECIMALS = 7
 _METRES_PER_DEGREE = 111_320
 
 
-def answers_to_geojson(answers: Sequence[Answer], names: Names = ()) -> dict[str, Any]:
+def answers_to_geojson(answers: Sequence[Answer]) -> dict[str, Any]:
     """Give a FeatureCollection of all regions; `answers` keeps the words of answers with and without regions.
 
     When no region has a place on the map, coordinates are pixels and `coordinate_frame` says so. When only some have,
     the others carry no geometry but `polygons_px`.
     """
-    rows = list(rows_of(answers, names))
+    rows = list(rows_of(answers))
     in_pixels = bool(rows) and all(row.map_grid is None for row in rows)
     collection: dict[str, Any] = {"type": "FeatureCollection"}
     if in_pixels:
@@ -45,9 +45,9 @@ def answers_to_geojson(answers: Sequence[Answer], names: Names = ()) -> dict[str
     return collection
 
 
-def write_geojson(answers: Sequence[Answer], path: Path, names: Names) -> Path:
+def write_geojson(answers: Sequence[Answer], path: Path) -> Path:
     """Write answers as one GeoJSON file."""
-    text = json.dumps(answers_to_geojson(answers, names), ensure_ascii=False, allow_nan=False)
+    text = json.dumps(answers_to_geojson(answers), ensure_ascii=False, allow_nan=False)
     return write_text(path, text + "\n")
 
 

@@ -19,28 +19,28 @@ from vlm.geometry.shapes import HBB, Geometry, Mask, Polygon
 from vlm.output import write_text
 from vlm.place import sound_polygons
 from vlm.records import Answer
-from vlm.vector_rows import Names, Row, image_name, rows_of, size_of
+from vlm.vector_rows import Row, image_names, rows_of, size_of
 
 NAMELESS = "object"
 _LARGEST_RLE_PX = 100_000_000
 Line = Callable[[Geometry, tuple[int, int]], list[float]]
 
 
-def write_coco(answers: Sequence[Answer], path: Path, names: Names) -> Path:
+def write_coco(answers: Sequence[Answer], path: Path) -> Path:
     """Write one COCO detection file: images, categories (the phrases), annotations."""
-    return write_text(path, json.dumps(answers_to_coco(answers, names), ensure_ascii=False) + "\n")
+    return write_text(path, json.dumps(answers_to_coco(answers), ensure_ascii=False) + "\n")
 
 
-def answers_to_coco(answers: Sequence[Answer], names: Names = ()) -> dict[str, Any]:
+def answers_to_coco(answers: Sequence[Answer]) -> dict[str, Any]:
     """Give answers as a COCO dataset; segmentation is polygons, or run lengths where a mask has holes.
 
     Raises OutputError when the size of an image is not known.
     """
-    rows = list(rows_of(answers, names))
+    rows = list(rows_of(answers))
     sizes = {row.image_name: size_of(row, "COCO") for row in rows}
-    for number, answer in enumerate(answers):
-        for image, grid in enumerate(answer.grids):
-            sizes.setdefault(image_name(names, number, image), (grid.width, grid.height))
+    for answer, names in zip(answers, image_names(answers), strict=True):
+        for name, grid in zip(names, answer.grids, strict=False):
+            sizes.setdefault(name, (grid.width, grid.height))
     images = {name: number for number, name in enumerate(sizes, start=1)}
     classes = {name: number for number, name in enumerate(classes_of(rows), start=1)}
     return {
@@ -62,9 +62,9 @@ def answers_to_coco(answers: Sequence[Answer], names: Names = ()) -> dict[str, A
     }
 
 
-def write_dota(answers: Sequence[Answer], path: Path, names: Names) -> Path:
+def write_dota(answers: Sequence[Answer], path: Path) -> Path:
     """Write DOTA text: `path` itself when it ends in .txt (one image only), else a folder with a file per image."""
-    for file, rows in _files(list(rows_of(answers, names)), answers, path, names):
+    for file, rows in _files(list(rows_of(answers)), answers, path):
         gsd_m = next((row.map_grid.gsd_m for row in rows if row.map_grid is not None), None)
         lines = ["imagesource:unknown", f"gsd:{'null' if gsd_m is None else round(gsd_m, 6)}"]
         for row in rows:
@@ -74,27 +74,27 @@ def write_dota(answers: Sequence[Answer], path: Path, names: Names) -> Path:
     return path
 
 
-def write_yolo(answers: Sequence[Answer], path: Path, names: Names) -> Path:
+def write_yolo(answers: Sequence[Answer], path: Path) -> Path:
     """Write YOLO text: boxes when every region is a horizontal box, else oriented boxes."""
     boxes = all(isinstance(region.geometry, HBB) for answer in answers for region in answer.regions)
-    return _write_yolo(answers, path, names, _yolo_box if boxes else _yolo_obb)
+    return _write_yolo(answers, path, _yolo_box if boxes else _yolo_obb)
 
 
-def write_yolo_obb(answers: Sequence[Answer], path: Path, names: Names) -> Path:
+def write_yolo_obb(answers: Sequence[Answer], path: Path) -> Path:
     """Write YOLO text with eight corner numbers a line."""
-    return _write_yolo(answers, path, names, _yolo_obb)
+    return _write_yolo(answers, path, _yolo_obb)
 
 
-def write_yolo_seg(answers: Sequence[Answer], path: Path, names: Names) -> Path:
+def write_yolo_seg(answers: Sequence[Answer], path: Path) -> Path:
     """Write YOLO text with a polygon a line: the largest part of a mask, holes filled, as the format demands."""
-    return _write_yolo(answers, path, names, _yolo_polygon)
+    return _write_yolo(answers, path, _yolo_polygon)
 
 
-def _write_yolo(answers: Sequence[Answer], path: Path, names: Names, line: Line) -> Path:
+def _write_yolo(answers: Sequence[Answer], path: Path, line: Line) -> Path:
     """Write one file per image and, beside them, classes.txt (`<name>.classes.txt` for a single file)."""
-    rows = list(rows_of(answers, names))
+    rows = list(rows_of(answers))
     classes = classes_of(rows)
-    for file, rows_of_image in _files(rows, answers, path, names):
+    for file, rows_of_image in _files(rows, answers, path):
         text = "".join(
             f"{classes.index(class_of(row))} {_numbers(line(row.region.geometry, size_of(row, 'YOLO')), 6)}\n"
             for row in rows_of_image
@@ -158,14 +158,17 @@ def _rle(geometry: Geometry, box: HBB, size: tuple[int, int]) -> dict[str, Any]:
     return encode_rle(mask, *size)
 
 
-def _files(rows: Sequence[Row], answers: Sequence[Answer], path: Path, names: Names) -> list[tuple[Path, list[Row]]]:
+def _files(rows: Sequence[Row], answers: Sequence[Answer], path: Path) -> list[tuple[Path, list[Row]]]:
     """Pair every image's label file with its rows; images that were looked at and hold nothing get an empty list."""
-    looked_at = [image_name(names, n, i) for n, answer in enumerate(answers) for i in range(len(answer.grids))]
-    by_image: dict[str, list[Row]] = {name: [] for name in looked_at}
+    names = zip(answers, image_names(answers), strict=True)
+    by_image: dict[str, list[Row]] = {name: [] for answer, own in names for name in own[: len(answer.grids)]}
     for row in rows:
         by_image.setdefault(row.image_name, []).append(row)
     if path.suffix != ".txt":
-        return [(path / f"{Path(name).stem}.txt", found) for name, found in by_image.items()]
+        files = [(path / f"{'-'.join(Path(name).with_suffix('').parts)}.txt", rows) for name, rows in by_image.items()]
+        if len(dict(files)) < len(files):
+            raise OutputError(f"{path} cannot hold a file per image: {', '.join(by_image)} would share one; rename one")
+        return files
     filled = [found for found in by_image.values() if found]
     if len(filled) > 1:
         raise OutputError(

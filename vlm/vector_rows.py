@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
 from vlm.errors import OutputError
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from vlm.grid import Grid
 
 KINDS: dict[type, str] = {HBB: "box", OBB: "obb", Polygon: "polygon", Mask: "mask"}
-Names = Sequence[Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +35,31 @@ class Row:
         return self.grid if self.grid is not None and self.grid.georeferenced else None
 
 
-def rows_of(answers: Sequence[Answer], names: Names = ()) -> Iterator[Row]:
-    """Yield every region of every answer; `names` gives the image names of each answer, else they are numbered."""
-    for number, answer in enumerate(answers):
+def rows_of(answers: Sequence[Answer]) -> Iterator[Row]:
+    """Yield every region of every answer."""
+    for answer, names in zip(answers, image_names(answers), strict=True):
         for region in answer.regions:
             grid = answer.grids[region.image] if region.image < len(answer.grids) else None
-            yield Row(answer, region, image_name(names, number, region.image), grid)
+            yield Row(answer, region, names[region.image], grid)
 
 
-def image_name(names: Names, answer: int, image: int) -> str:
-    """Name an image of an answer as given, or answer<i>-image<j>, counted from 1."""
-    if answer < len(names) and image < len(names[answer]):
-        return names[answer][image]
-    return f"answer{answer + 1}-image{image + 1}"
+def image_names(answers: Sequence[Answer]) -> list[list[str]]:
+    """Name the images of each answer by their files, with the folders where two files of other folders share a name.
+
+    Images without a path are called answer<i>-image<j>, counted from 1.
+    """
+    paths = {PurePosixPath(image.path) for answer in answers for image in answer.images if image.path is not None}
+    shared = Counter(path.stem for path in paths)
+    names = []
+    for number, answer in enumerate(answers, start=1):
+        count = max(len(answer.images), len(answer.grids), *(region.image + 1 for region in answer.regions), 0)
+        own = [f"answer{number}-image{index + 1}" for index in range(count)]
+        for index, image in enumerate(answer.images):
+            if image.path is not None:
+                path = PurePosixPath(image.path)
+                own[index] = path.name if shared[path.stem] == 1 else str(path).lstrip("/")
+        names.append(own)
+    return names
 
 
 def properties(row: Row) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from vlm.errors import OutputError
 from vlm.output import replacing
 from vlm.place import place_on_map, sound_polygons
 from vlm.records import Answer
-from vlm.vector_rows import Names, Row, properties, rows_of
+from vlm.vector_rows import Row, properties, rows_of
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
@@ -23,11 +23,11 @@ _NUMBERS = ("area_m2", "area_ha", "perimeter_m", "length_m", "width_m")
 _COLUMNS = ("phrase", "kind", "image", "image_name", *_NUMBERS, "box_px", "obb_px", "instruction", "text")
 
 
-def write_geopackage(answers: Sequence[Answer], path: Path, names: Names) -> Path:
+def write_geopackage(answers: Sequence[Answer], path: Path) -> Path:
     """Write the regions as layer `regions` of a GeoPackage in the images' CRS; OutputError for several CRSs."""
     from pyogrio.errors import DataSourceError, FieldError
 
-    table = answers_to_table(answers, names, path=path)
+    table = answers_to_table(answers, path=path)
     with replacing(path) as temporary, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "'crs' was not provided")
         try:
@@ -40,22 +40,22 @@ def write_geopackage(answers: Sequence[Answer], path: Path, names: Names) -> Pat
     return path
 
 
-def write_parquet(answers: Sequence[Answer], path: Path, names: Names) -> Path:
+def write_parquet(answers: Sequence[Answer], path: Path) -> Path:
     """Write the regions as GeoParquet in the images' CRS; OutputError for several CRSs."""
-    table = answers_to_table(answers, names, path=path)
+    table = answers_to_table(answers, path=path)
     with replacing(path) as temporary:
         table.to_parquet(temporary)
     return path
 
 
-def answers_to_table(answers: Sequence[Answer], names: Names, *, path: Path) -> GeoDataFrame:
+def answers_to_table(answers: Sequence[Answer], *, path: Path) -> GeoDataFrame:
     """Give one row per region with its geometry in the images' CRS, or in pixels (y down, no CRS) without georeference.
 
     Raises OutputError when the images lie in several CRSs.
     """
     from geopandas import GeoDataFrame
 
-    rows = list(rows_of(answers, names))
+    rows = list(rows_of(answers))
     crs = _only_crs(rows, path)
     values = [_flat(properties(row)) for row in rows]
     columns: dict[str, Any] = {name: [value.get(name) for value in values] for name in _COLUMNS}

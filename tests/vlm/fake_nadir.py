@@ -11,7 +11,7 @@ import numpy as np
 from vlm.geometry.shapes import HBB, OBB, Mask, Window
 from vlm.pair import open_pair
 from vlm.raster import Raster, check_valid
-from vlm.records import Answer, Cost, Issue, Region, TraceStep
+from vlm.records import Answer, Cost, Image, Issue, Region, TraceStep
 from vlm.tiling import TokenBudget, plan_tiles
 
 COST = Cost(5, 90, 130, 23, {"read": 31.0, "encode": 212.0, "generate": 634.4}, 812.0)
@@ -44,6 +44,7 @@ def answer_about(images: tuple[str | Path, ...], instruction: str, window: Windo
         tuple(raster.grid for raster in rasters),
         instruction,
         "detect",
+        tuple(Image(path=str(image)) for image in images),
     )
 
 

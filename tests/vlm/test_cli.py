@@ -111,6 +111,22 @@ def test_windows_boxes_bands_and_regions_reach_the_model(scene: str, nadir: Fake
     assert [region.geometry for region in options["regions"]] == [HBB(10, 10, 50, 50), HBB(1, 1, 9, 9)]
 
 
+def test_a_region_may_lie_in_the_second_date(scene: str, later: str, nadir: FakeNadir) -> None:
+    assert run("ask", scene, later, "What is here?", "--region", "2:10,10,50,50", "--bands", "true+3,2,1") == 0
+    options = nadir.asked[0][2]
+    assert [(region.image, region.geometry) for region in options["regions"]] == [(1, HBB(10, 10, 50, 50))]
+    assert options["bands"] == "true+3,2,1"
+
+
+def test_labels_go_into_a_folder_that_may_be_there(scene: str, tmp_path: Path, nadir: FakeNadir) -> None:
+    for format in ("dota", "yolo", "yolo-obb", "yolo-seg"):
+        for _ in range(2):
+            assert run("ask", scene, "Where?", "--format", format, "--out", str(tmp_path / format)) == 0
+        assert (tmp_path / format / "scene.txt").is_file()
+    assert run("ask", scene, "Where?", "--format", "coco", "--out", str(tmp_path / "coco.json")) == 0
+    assert json.loads((tmp_path / "coco.json").read_text())["images"][0]["file_name"] == "scene.tif"
+
+
 def test_a_bbox_becomes_a_window(scene: str, nadir: FakeNadir) -> None:
     from vlm.raster import Raster
 
@@ -184,6 +200,7 @@ def test_demo_writes_three_files_and_a_line_of_json(
     assert nadir.asked[0][0] == (scene, later)
     (row,) = json.loads((out / "answers.json").read_text())
     assert row["instruction"] == "What changed?"
+    assert row["images"] == [scene, later]
 
 
 def test_demo_cases_come_from_a_file_beside_their_images(scene: str, tmp_path: Path, nadir: FakeNadir) -> None:
@@ -208,7 +225,15 @@ def test_demo_without_an_instruction_asks_a_sensible_set() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "3", '[{"images": ["a.tif"]}]', '[{"images": [], "instruction": "?", "task": "x"}]']
+    "text",
+    [
+        "{",
+        "3",
+        "[[1]]",
+        '[{"images": "a.tif", "instruction": "?"}]',
+        '[{"images": ["a.tif"]}]',
+        '[{"images": [], "instruction": "?", "task": "x"}]',
+    ],
 )
 def test_a_file_that_holds_no_cases_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "cases.json").write_text(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from vlm.errors import OutputError
 from vlm.geometry import HBB, OBB, Mask, Polygon
 from vlm.grid import Grid
-from vlm.records import Answer, Region
+from vlm.records import Answer, Image, Region
 from vlm.vector import write_answers
 from vlm.vector_labels import answers_to_coco, encode_rle
 
@@ -20,8 +21,12 @@ BOXES = Answer("", (Region(HBB(20, 10, 60, 50), "small ship"), Region(HBB(190, 9
 TURNED = Answer("", (Region(OBB(100, 50, 40, 20, 90), "ship"),), grids=(GRID,))
 
 
+def named(answer: Answer, *paths: str) -> Answer:
+    return replace(answer, images=tuple(Image(path=path) for path in paths))
+
+
 def test_coco_boxes_polygons_and_classes() -> None:
-    coco = answers_to_coco([BOXES, TURNED], [["a.tif"], ["a.tif"]])
+    coco = answers_to_coco([named(BOXES, "a.tif"), named(TURNED, "a.tif")])
     assert coco["images"] == [{"id": 1, "file_name": "a.tif", "width": 200, "height": 100}]
     assert [category["name"] for category in coco["categories"]] == ["car", "ship", "small ship"]
     first, _, turned = coco["annotations"]
@@ -78,13 +83,21 @@ def test_dota_lines(tmp_path: Path) -> None:
 
 
 def test_dota_folder_has_a_file_per_image(tmp_path: Path) -> None:
-    empty = Answer("none", grids=(GRID,))
-    names = [["d/a.tif"], ["b.tif"], ["c.tif"]]
-    folder = write_answers((BOXES, TURNED, empty), tmp_path / "labelTxt", format="dota", image_names=names)
+    answers = (named(BOXES, "d/a.tif"), named(TURNED, "b.tif"), named(Answer("none", grids=(GRID,)), "c.tif"))
+    folder = write_answers(answers, tmp_path / "labelTxt", format="dota")
     assert sorted(file.name for file in folder.iterdir()) == ["a.txt", "b.txt", "c.txt"]
     assert len((folder / "c.txt").read_text().splitlines()) == 2
     with pytest.raises(OutputError, match="2 images: name a folder"):
         write_answers((BOXES, TURNED), tmp_path / "one.txt", format="dota")
+
+
+def test_images_of_one_name_in_two_folders_stay_apart(tmp_path: Path) -> None:
+    answers = (named(BOXES, "2019/a.tif"), named(TURNED, "2021/a.tif"))
+    assert [image["file_name"] for image in answers_to_coco(answers)["images"]] == ["2019/a.tif", "2021/a.tif"]
+    folder = write_answers(answers, tmp_path / "labels", format="yolo")
+    assert sorted(file.name for file in folder.iterdir()) == ["2019-a.txt", "2021-a.txt", "classes.txt"]
+    with pytest.raises(OutputError, match="would share one"):
+        write_answers((named(BOXES, "d/a.tif"), named(TURNED, "d/a.png")), tmp_path / "labels", format="dota")
 
 
 def test_yolo_boxes_are_normalised_and_clipped(tmp_path: Path) -> None:
