@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, InstructBlipQFormerConfig
 
 from vlm.config import NadirConfig
 from vlm.encoder import load_clip_weights, named_clip_config
+from vlm.errors import CheckpointError
 from vlm.model import NadirForConditionalGeneration
-from vlm.model_dir import model_dir
+from vlm.model_dir import model_dir, read_tile_sizes
 from vlm.processor import NadirProcessor
 from vlm.qformer import load_qformer_weights
 
@@ -25,11 +27,29 @@ def load_checkpoint(
 ) -> tuple[NadirForConditionalGeneration, NadirProcessor]:
     """Load model and processor from a directory; without one, the built-in nadir-nano.
 
-    Raises CheckpointError when the directory is missing, has no weights, or holds another architecture.
+    Raises CheckpointError when the directory is missing, has no weights, holds another architecture, or is damaged.
     """
     folder = model_dir(path)
-    model = NadirForConditionalGeneration.from_pretrained(folder, dtype=getattr(torch, dtype), **options)
-    return model, NadirProcessor.from_pretrained(folder)
+    read_tile_sizes(folder)
+    number = getattr(torch, dtype, None)
+    if not isinstance(number, torch.dtype):
+        raise CheckpointError(f"dtype {dtype!r} is unknown: expected float32, bfloat16 or float16")
+    try:
+        model, report = NadirForConditionalGeneration.from_pretrained(
+            folder, dtype=number, output_loading_info=True, **options
+        )
+        processor = NadirProcessor.from_pretrained(folder)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise CheckpointError(
+            f"model directory {folder} cannot be loaded ({reason}): copy the checkpoint again"
+        ) from error
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise CheckpointError(
+            f"model directory {folder} lacks {len(missing)} tensors, such as {missing[0]}: copy the checkpoint again"
+        )
+    return model, processor
 
 
 def save_checkpoint(model: NadirForConditionalGeneration, processor: NadirProcessor, folder: str | Path) -> None:
