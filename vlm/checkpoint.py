@@ -35,9 +35,10 @@ def load_checkpoint(
     if not isinstance(number, torch.dtype):
         raise CheckpointError(f"dtype {dtype!r} is unknown: expected float32, bfloat16 or float16")
     try:
-        model, report = NadirForConditionalGeneration.from_pretrained(
+        loaded: Any = NadirForConditionalGeneration.from_pretrained(
             folder, dtype=number, output_loading_info=True, **options
         )
+        model, report = loaded
         processor = NadirProcessor.from_pretrained(folder)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]

@@ -197,8 +197,9 @@ class NadirProcessor(ProcessorMixin):
         first = np.cumsum([0, *(len(image.plan.tiles) for image in images)])
         frames, meta, partner = [], [], []
         for image in images:
+            area = Window(*image.origin, image.width, image.height)
             for index, tile in enumerate(image.plan.tiles):
-                frames.append(_frame(tile.window, image))
+                frames.append(tile.frame(area))
                 meta.append((tile.level, image.date, image.rendering))
                 partner.append(-1 if image.partner is None else int(first[image.partner]) + index)
         words, mask = _pad(instructions, self.tokenizer.pad_token_id or 0, self.max_instruction_tokens)
@@ -281,12 +282,6 @@ def _inside(tile: Window, area: Window, side: int) -> np.ndarray:
     x, y = tile.x + at * tile.w, tile.y + at * tile.h
     rows, cols = (y >= area.y) & (y < area.y + area.h), (x >= area.x) & (x < area.x + area.w)
     return np.asarray(rows[:, None] & cols)
-
-
-def _frame(window: Window, image: TiledImage) -> tuple[float, float, float, float]:
-    """Place a tile's canvas in the image's frame, normalised by the frame's width and height."""
-    x, y = window.x - image.origin[0], window.y - image.origin[1]
-    return x / image.width, y / image.height, (x + window.w) / image.width, (y + window.h) / image.height
 
 
 def _pad(rows: list[list[int]], value: int, length: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -50,18 +50,10 @@ class Tile:
         """Give tile pixels per original pixel."""
         return self.tile_px / self.window.w
 
-    def frame(self, width: int, height: int) -> tuple[float, float, float, float]:
-        """Give the tile's canvas as (x1, y1, x2, y2) normalised by the image's width and height; may leave [0, 1]."""
-        box = self.window.box
-        return box.x1 / width, box.y1 / height, box.x2 / width, box.y2 / height
-
-    def to_tile(self, x: float, y: float) -> tuple[float, float]:
-        """Move a point from original-image pixels to this tile's pixels."""
-        return (x - self.window.x) * self.scale, (y - self.window.y) * self.scale
-
-    def to_image(self, u: float, v: float) -> tuple[float, float]:
-        """Move a point from this tile's pixels to original-image pixels."""
-        return self.window.x + u / self.scale, self.window.y + v / self.scale
+    def frame(self, area: Window) -> tuple[float, float, float, float]:
+        """Give the tile's canvas as (x1, y1, x2, y2) in an area of the image, normalised by it; may leave [0, 1]."""
+        x, y = self.window.x - area.x, self.window.y - area.y
+        return x / area.w, y / area.h, (x + self.window.w) / area.w, (y + self.window.h) / area.h
 
 
 @dataclass(frozen=True, slots=True)

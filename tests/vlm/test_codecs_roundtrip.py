@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from vlm.codecs import parse_text, render_text
 from vlm.dialects import DIALECTS, KINDS, Quantum, quantum
 from vlm.errors import DataError, GeometryError
-from vlm.geometry import HBB, OBB, Geometry, Mask, Polygon, iou, to_hbb, to_mask, to_obb, to_polygon, to_quad
+from vlm.geometry import HBB, OBB, Geometry, Mask, Polygon, iou, shift, to_hbb, to_mask, to_obb, to_polygon, to_quad
 from vlm.records import Region
 
 law = settings(deadline=None, max_examples=40)
@@ -69,6 +69,32 @@ def test_boxes(dialect: str, size: tuple[int, int], values: tuple[float, ...]) -
     assert abs(read.x2 - box.x2) <= step.x_px * (1 + 1e-6)
     assert abs(read.y1 - box.y1) <= step.y_px * (1 + 1e-6)
     assert abs(read.y2 - box.y2) <= step.y_px * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("dialect", ["nadir", "qwen2.5"])
+@law
+@given(size=sizes, corner=st.tuples(st.integers(0, 90_000), st.integers(0, 90_000)), values=st.tuples(*[inside] * 4))
+def test_boxes_in_a_window_of_a_larger_image(
+    dialect: str, size: tuple[int, int], corner: tuple[int, int], values: tuple[float, ...]
+) -> None:
+    box = box_in(size, values)
+    placed = shift(box, *corner)
+    seen = shift(placed, -corner[0], -corner[1])
+    back = to_hbb(shift(write_and_read(seen, "box", size, dialect), *corner))
+    step = quantum(dialect, size)
+    assert max(abs(back.x1 - placed.x1), abs(back.x2 - placed.x2)) <= step.x_px * (1 + 1e-6)
+    assert max(abs(back.y1 - placed.y1), abs(back.y2 - placed.y2)) <= step.y_px * (1 + 1e-6)
+
+
+@law
+@given(size=sizes, shown=st.tuples(st.integers(28, 3000), st.integers(28, 3000)), values=st.tuples(*[inside] * 4))
+def test_boxes_in_a_resized_image(size: tuple[int, int], shown: tuple[int, int], values: tuple[float, ...]) -> None:
+    box = box_in(size, values)
+    text = render_text("{box:0}", [Region(box)], sizes=[size], dialect="qwen2.5", resized=[shown])
+    read = to_hbb(parse_text(text, sizes=[size], dialect="qwen2.5", resized=[shown]).regions[0].geometry)
+    step = quantum("qwen2.5", size, resized=shown)
+    assert max(abs(read.x1 - box.x1), abs(read.x2 - box.x2)) <= step.x_px * (1 + 1e-6)
+    assert max(abs(read.y1 - box.y1), abs(read.y2 - box.y2)) <= step.y_px * (1 + 1e-6)
 
 
 @pytest.mark.parametrize("dialect", ["nadir", "geoground", "geochat", "rscovlm"])
