@@ -30,6 +30,7 @@ class ImageFacts:
     crs: str | None
     gsd_m: float | None
     corners: tuple[tuple[float, float], tuple[float, float]] | None
+    gcp_rms_px: float | None
     nodata: float | None
     overviews: tuple[int, ...]
     renderings: tuple[Rendering, ...]
@@ -54,7 +55,7 @@ def describe_image(
         )
         return ImageFacts(
             image, raster.driver, raster.width, raster.height, raster.dtype, raster.bands,
-            raster.crs, raster.gsd_m, _corners(raster), raster.nodata, tuple(raster.overviews),
+            raster.crs, raster.gsd_m, _corners(raster), raster.grid.gcp_rms_px, raster.nodata, tuple(raster.overviews),
             raster.renderings(bands, limit=1), _other_renderings(raster), plan,
         )  # fmt: skip
 
@@ -83,6 +84,7 @@ def render_info(facts: ImageFacts) -> str:
         "GSD": "unknown" if facts.gsd_m is None else f"{facts.gsd_m:.4g} m a pixel",
     }
     if facts.corners is not None:
+        lines["placed by"] = _placing(facts)
         lines["corners"] = " to ".join(render_lonlat(corner) for corner in facts.corners)
     lines |= {
         "nodata": "none" if facts.nodata is None else f"{facts.nodata:g}",
@@ -93,6 +95,12 @@ def render_info(facts: ImageFacts) -> str:
         "cost": _cost_line(facts.plan),
     }
     return "\n".join(f"{name:<10}{text}" for name, text in lines.items())
+
+
+def _placing(facts: ImageFacts) -> str:
+    if facts.gcp_rms_px is None:
+        return "a transform"
+    return f"ground control points, which fit within {facts.gcp_rms_px:.2g} px (root mean square)"
 
 
 def _bands(table: BandTable) -> str:
@@ -127,7 +135,8 @@ def render_info_json(facts: ImageFacts) -> str:
         "path": facts.path, "driver": facts.driver, "width": facts.width, "height": facts.height, "dtype": facts.dtype,
         "bands": facts.bands.labels, "roles": facts.bands.roles, "sensor": facts.bands.sensor,
         "crs": facts.crs, "gsd_m": facts.gsd_m,
-        "corners_lonlat": facts.corners, "nodata": _plain(facts.nodata), "overviews": facts.overviews,
+        "corners_lonlat": facts.corners, "gcp_rms_px": facts.gcp_rms_px,
+        "nodata": _plain(facts.nodata), "overviews": facts.overviews,
         "renderings": shown, "other_renderings": facts.other_renderings,
         "tile_px": facts.plan.tile_px, "tiles": len(facts.plan.tiles), "visual_tokens": facts.plan.visual_tokens,
         "windows": [[tile.level, tile.window.x, tile.window.y, tile.window.w] for tile in facts.plan.tiles],

@@ -56,7 +56,7 @@ def answers_to_table(answers: Sequence[Answer], *, path: Path) -> GeoDataFrame:
     from geopandas import GeoDataFrame
 
     rows = list(rows_of(answers))
-    crs = _only_crs(rows, path)
+    crs = _only_crs(rows, path) if rows else _crs_of_images(answers)
     values = [_flat(properties(row)) for row in rows]
     columns: dict[str, Any] = {name: [value.get(name) for value in values] for name in _COLUMNS}
     table = GeoDataFrame(columns, geometry=[_shape(row) for row in rows], crs=crs)
@@ -71,7 +71,13 @@ def _only_crs(rows: Sequence[Row], path: Path) -> str | None:
             f"{path} cannot hold answers in {len(found)} coordinate systems ({shown}): a table has one; "
             "write one file per image, or GeoJSON, which is always WGS84"
         )
-    return found[0] if found else None
+    return found[0]
+
+
+def _crs_of_images(answers: Sequence[Answer]) -> str | None:
+    """Give the CRS of answers without regions: that of their images, None when they have several."""
+    found = {grid.crs if grid.georeferenced else None for answer in answers for grid in answer.grids}
+    return found.pop() if len(found) == 1 else None
 
 
 def _shape(row: Row) -> MultiPolygon | None:

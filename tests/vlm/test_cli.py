@@ -12,7 +12,7 @@ from typing import get_args
 import pytest
 
 from tests.vlm.fake_nadir import FakeNadir
-from tests.vlm.made_rasters import UTM, checker, write_raster
+from tests.vlm.made_rasters import UTM, checker, with_gcps, write_raster
 from vlm.cli import Format, main
 from vlm.cli_ask import choose_format, parse_words
 from vlm.demo import load_cases, select_cases
@@ -167,6 +167,14 @@ def test_info_says_what_asking_would_cost(scene: str, model: str, capsys: pytest
     facts = json.loads(capsys.readouterr().out)
     assert (facts["width"], facts["tiles"], facts["visual_tokens"]) == (160, len(facts["windows"]), facts["tiles"] * 18)
     assert facts["tiles"] <= 2
+
+
+def test_info_says_how_well_control_points_fit(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(with_gcps(tmp_path / "gcps.tif"))
+    assert run("info", path, "--model", model) == 0
+    assert "ground control points, which fit within" in capsys.readouterr().out
+    assert run("info", path, "--model", model, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["gcp_rms_px"] < 0.01
 
 
 def test_info_loads_neither_torch_nor_pandas(scene: str, model: str) -> None:

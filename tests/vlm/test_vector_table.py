@@ -56,6 +56,12 @@ def test_no_regions_still_make_a_table(tmp_path: Path, format: str) -> None:
 
 
 @pytest.mark.parametrize("format", ["gpkg", "parquet"])
+def test_a_table_without_regions_has_the_crs_of_the_image(tmp_path: Path, format: str) -> None:
+    table = read(write_answers((Answer("nothing", grids=(UTM,)),), tmp_path / f"none.{format}", format=format))
+    assert len(table) == 0 and table.crs.to_epsg() == 32631
+
+
+@pytest.mark.parametrize("format", ["gpkg", "parquet"])
 def test_two_crs_are_refused_with_a_sentence(tmp_path: Path, format: str) -> None:
     other = Answer("", SHAPES, grids=(Grid(10, 10, "EPSG:3857", (1, 0, 0, 0, -1, 0)),))
     with pytest.raises(OutputError, match="2 coordinate systems"):
