@@ -64,7 +64,7 @@ eval: $(INSTALLED) ## score a model (SUITE=rsicd-scene MODEL=folder LIMIT=100 DA
 	$(PY) -m data_engine.cases $(SUITE) $(DATA) out/eval/cases
 	$(PY) -m eval_suites run $(SUITE) --cases out/eval/cases --out $(EVAL) \
 	  $(if $(MODEL),--model $(MODEL)) $(if $(LIMIT),--limit $(LIMIT))
-	$(PY) -m eval_suites report $(EVAL) $(SCORES)
+	$(PY) -m eval_suites report $(EVAL) $(SCORES) $(if $(MODEL)$(LIMIT),,--into README.md --into vlm/nano/README.md)
 
 .PHONY: nano
 nano: $(INSTALLED) ## train the built-in model again (DATA=folder of the public datasets), into out/nano

@@ -19,7 +19,7 @@ from typing import Any
 
 from eval_suites.cases import load_cases
 from eval_suites.progress import Progress
-from eval_suites.report import load_results, render_scores
+from eval_suites.report import insert_headlines, load_results, render_scores
 from eval_suites.run import RunConfig, run_suite
 from eval_suites.suites import SUITES, find_suite
 from vlm.errors import NadirError
@@ -44,6 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     report = verbs.add_parser("report", help="write the page of scores from the results")
     report.add_argument("results", type=Path)
     report.add_argument("page", type=Path)
+    report.add_argument("--into", type=Path, action="append", default=[], help="page whose marked table is renewed")
     verbs.add_parser("list", help="name the suites")
     return parser
 
@@ -80,7 +81,10 @@ def main(arguments: list[str] | None = None) -> None:
             sys.stdout.write(json.dumps(run(given)) + "\n")
         elif given.verb == "report":
             given.page.parent.mkdir(parents=True, exist_ok=True)
-            given.page.write_text(render_scores(load_results(given.results)), encoding="utf-8")
+            results = load_results(given.results)
+            given.page.write_text(render_scores(results), encoding="utf-8")
+            for other in given.into:
+                insert_headlines(other, results, link=os.path.relpath(given.page, other.parent))
             sys.stdout.write(json.dumps({"page": str(given.page)}) + "\n")
         else:
             sys.stdout.write("".join(f"{suite.name:18} {suite.title}: {suite.headline}\n" for suite in SUITES.values()))

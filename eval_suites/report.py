@@ -11,6 +11,7 @@ from eval_suites.suites import SUITES
 from vlm.errors import DataError
 
 Result = dict[str, Any]
+OPEN_MARK, CLOSE_MARK = "<!-- results -->", "<!-- /results -->"
 HEAD = """# Scores
 
 This page is made by `make eval` from the results of its suites; do not edit it by hand.
@@ -35,12 +36,31 @@ def load_results(folder: Path) -> list[Result]:
 def render_scores(results: Iterable[Result]) -> str:
     """Give the page: what was run on what, the table of headlines, and a table for each suite."""
     listed = list(results)
+    parts = [HEAD, _provenance(listed), render_headlines(listed)]
+    return "\n\n".join([*parts, *map(_table, listed)]).replace("\n\n\n", "\n\n") + "\n"
+
+
+def render_headlines(results: Iterable[Result], *, link: str = "") -> str:
+    """Give the table of headline scores; `link` leads from another page to the page of scores."""
     head = [
         "| Suite | n | Score | Blind | Gain | Other baseline | Clear? |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
-    parts = [HEAD, _provenance(listed), "\n".join([*head, *map(_headline, listed)])]
-    return "\n\n".join([*parts, *map(_table, listed)]).replace("\n\n\n", "\n\n") + "\n"
+    return "\n".join([*head, *(_headline(result, link) for result in results)])
+
+
+def insert_headlines(page: Path, results: Iterable[Result], *, link: str) -> None:
+    """Replace what stands between the two marks of a page by the table of headline scores.
+
+    Raises DataError when the page has no marks.
+    """
+    text = page.read_text(encoding="utf-8")
+    before, opened, rest = text.partition(OPEN_MARK)
+    _, closed, after = rest.partition(CLOSE_MARK)
+    if not opened or not closed:
+        raise DataError(f"{page} has no place for scores: expected a line {OPEN_MARK} and, below it, {CLOSE_MARK}")
+    table = render_headlines(results, link=link)
+    page.write_text(f"{before}{OPEN_MARK}\n\n{table}\n\n{CLOSE_MARK}{after}", encoding="utf-8")
 
 
 def is_clear(result: Result) -> bool:
@@ -61,13 +81,13 @@ def _provenance(results: list[Result]) -> str:
     return "\n".join(sorted(lines))
 
 
-def _headline(result: Result) -> str:
+def _headline(result: Result, link: str) -> str:
     name = result["headline"]
     blind, *others = result["baselines"].items()
     subset = "" if result["n"] == result["of"] else f" of {result['of']}"
     beside = "; ".join(f"{label}: {_number(values[name])}" for label, values in others)
     cells = [
-        f"[{result['suite']}](#{result['suite']})",
+        f"[{result['suite']}]({link}#{result['suite']})",
         f"{result['n']}{subset}",
         f"{name} **{_number(result['scores'][name])}**",
         _number(blind[1][name]),

@@ -10,9 +10,14 @@ from torch.nn import functional
 
 
 def answer_loss(
-    logits_MV: torch.Tensor, labels_M: torch.Tensor, number_ids_K: torch.Tensor | None = None, sigma: float = 0.0
+    logits_MV: torch.Tensor,
+    labels_M: torch.Tensor,
+    number_ids_K: torch.Tensor | None = None,
+    sigma: float = 0.0,
+    *,
+    weights_M: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Give the mean loss of logits that each predict the label of the same row.
+    """Give the mean loss, weighted if `weights_M` is given, of logits that each predict the label of the same row.
 
     With `sigma` > 0 a target that is one of `number_ids_K` (the tokens of 0, 1, ..., K-1) is spread over its
     neighbours as a Gaussian of `sigma` units (label distribution learning: Geng, 2016): a box that is one unit off is
@@ -20,7 +25,7 @@ def answer_loss(
     """
     logits_MV = logits_MV.float()
     if number_ids_K is None or sigma <= 0 or len(number_ids_K) == 0:
-        return functional.cross_entropy(logits_MV, labels_M)
+        return _mean(functional.cross_entropy(logits_MV, labels_M, reduction="none"), weights_M)
     log_probs = functional.log_softmax(logits_MV, dim=-1)
     losses = -log_probs.gather(1, labels_M[:, None])[:, 0]
     value = torch.full((logits_MV.shape[1],), -1, device=labels_M.device)
@@ -31,4 +36,18 @@ def answer_loss(
         target = torch.exp(-0.5 * ((steps[None] - value[labels_M[numbers]][:, None]) / sigma) ** 2)
         target = target / target.sum(1, keepdim=True)
         losses = losses.masked_scatter(numbers, -(target * log_probs[numbers][:, number_ids_K]).sum(1))
-    return losses.mean()
+    return _mean(losses, weights_M)
+
+
+def answer_weights(answered_BS: torch.Tensor) -> torch.Tensor:
+    """Give each supervised token 1 / the length of its answer, (M,): a word weighs as much as a list of boxes.
+
+    `answered_BS` marks the supervised tokens; an answer is a run of them.
+    """
+    starts = answered_BS & ~functional.pad(answered_BS[:, :-1], (1, 0))
+    number_M = starts.flatten().cumsum(0)[answered_BS.flatten()]
+    return 1.0 / torch.bincount(number_M)[number_M]
+
+
+def _mean(losses_M: torch.Tensor, weights_M: torch.Tensor | None) -> torch.Tensor:
+    return losses_M.mean() if weights_M is None else (losses_M * weights_M).sum() / weights_M.sum()

@@ -28,7 +28,7 @@ BLIND_SHARE = 0.06
 """Share of conversations shown without their images, so that the blind baseline is a trained one."""
 HINT_SHARE = 0.2
 """Share of first instructions that carry the hint of their task, as `nadir ask --task` adds it."""
-LONGEST_ANSWER = 400
+LONGEST_ANSWER = 150
 """Characters; longer answers are left out of a conversation."""
 
 
@@ -53,7 +53,7 @@ def group_feed(samples: Sequence[Sample], *, moves: bool = True) -> Feed:
 
     def draw(rng: random.Random) -> Conversation:
         group = rng.choice(pool)
-        drawn = _shortened(rng.sample(group, min(len(group), rng.choice((1, 1, 2, 4)))))
+        drawn = _shortened(rng.sample(group, min(len(group), rng.choice((1, 2, 3)))))
         turns = tuple(turn for sample in drawn for turn in sample.turns)
         pictures = tuple(load_rgb(image) for image in drawn[0].images)
         if moves and not is_spatial(turns):
@@ -87,7 +87,7 @@ class Mixture(IterableDataset):
     processor: NadirProcessor
     batch: int
     seed: int
-    longest: int = 240
+    longest: int = 170
     """Tokens; longer conversations are left out."""
     mask_cells: int = 16
     """Cells a side of the masks that are written as text."""

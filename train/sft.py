@@ -1,7 +1,7 @@
 """Instruction tuning, started by `python` or by `deepspeed`.
 
     python train/sft.py --recipe nano --data DIR --out out/nano/sft --minutes 30
-    deepspeed train/sft.py --recipe nano --data DIR --out out/nano/sft --steps 2000
+    deepspeed --num_gpus 2 train/sft.py --recipe nano --data DIR --out out/nano/sft --steps 2000
 
 Stops after `--minutes` or `--steps`; started again on the same folder it goes on from the last checkpoint.
 """
@@ -12,14 +12,13 @@ import argparse
 import json
 import logging
 import math
-import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -30,7 +29,8 @@ from torch import nn
 from torch.utils.data import DataLoader
 from transformers import BatchFeature
 
-from train.loss import answer_loss
+from train.engine import Engine, build_engine
+from train.loss import answer_loss, answer_weights
 from train.mixture import Feed, Mixture
 from train.progress import Progress
 from train.tokenizer import number_ids
@@ -45,7 +45,7 @@ LOG = logging.getLogger("nadir.train")
 class SftConfig:
     """Settings of instruction tuning."""
 
-    batch: int = 16
+    batch: int = 24
     """Conversations a step and process."""
     steps: int = 1_000_000
     """Most optimizer steps."""
@@ -66,41 +66,6 @@ class SftConfig:
     seed: int = 0
 
 
-class PlainEngine:
-    """Take optimizer steps in one process."""
-
-    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, config: SftConfig) -> None:
-        self.model, self.optimizer, self.config = model, optimizer, config
-
-    def step(self, loss: torch.Tensor) -> None:
-        """Go one step down the loss."""
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
-        self.optimizer.step()
-
-
-class DeepSpeedEngine:
-    """Take optimizer steps with DeepSpeed (ZeRO-1) on every process that its launcher started."""
-
-    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, config: SftConfig) -> None:
-        import deepspeed
-
-        settings = {
-            "train_micro_batch_size_per_gpu": config.batch,
-            "gradient_accumulation_steps": 1,
-            "gradient_clipping": config.clip_norm,
-            "zero_optimization": {"stage": 1},
-            "zero_allow_untested_optimizer": True,
-        }
-        self.model, *_ = deepspeed.initialize(model=model, optimizer=optimizer, config=settings)
-
-    def step(self, loss: torch.Tensor) -> None:
-        """Go one step down the loss."""
-        self.model.backward(loss)
-        self.model.step()
-
-
 def train_sft(
     model: NadirForConditionalGeneration,
     processor: NadirProcessor,
@@ -109,17 +74,15 @@ def train_sft(
     out: Path,
 ) -> None:
     """Train on a mixture until the time or the steps are over; write `out/model` and the state to go on from."""
-    rank, launched = int(os.environ.get("RANK", 0)), "LOCAL_RANK" in os.environ
     optimizer = torch.optim.AdamW(parameter_groups(model, config), lr=config.learning_rate, betas=(0.9, 0.98))
-    step, spent = resume(model, optimizer, out)
-    engine = DeepSpeedEngine(model, optimizer, config) if launched else PlainEngine(model, optimizer, config)
+    engine = build_engine(model, optimizer, batch=config.batch, clip_norm=config.clip_norm)
+    step, spent = engine.resume(out)
     numbers = torch.tensor(number_ids(processor.tokenizer))
     progress = Progress("sft", out / "log.jsonl", (config.minutes - spent) * 60)
-    started, saved = time.monotonic(), time.monotonic()
     set_training(model)
-    cast(Any, model.encoder).to(memory_format=torch.channels_last)
-    for batch in batches(feeds, processor, config, seed=config.seed + 1000 * step + rank):
-        minutes = spent + (time.monotonic() - started) / 60
+    started, saved, minutes = time.monotonic(), spent, spent
+    for batch in batches(feeds, processor, config, seed=config.seed + 1000 * step + engine.rank):
+        minutes = engine.agree(spent + (time.monotonic() - started) / 60)
         done = max(step / config.steps, minutes / config.minutes)
         if done >= 1:
             break
@@ -128,12 +91,10 @@ def train_sft(
         engine.step(loss)
         step += 1
         progress.step(step, loss=float(loss.detach()), pairs=config.batch)
-        if rank == 0 and (time.monotonic() - saved) / 60 >= config.save_minutes:
-            save_state(model, processor, optimizer, out, step=step, minutes=minutes, config=config)
-            saved = time.monotonic()
-    if rank == 0:
-        minutes = spent + (time.monotonic() - started) / 60
-        save_state(model, processor, optimizer, out, step=step, minutes=minutes, config=config)
+        if minutes - saved >= config.save_minutes:
+            save_state(engine, model, processor, out, step=step, minutes=minutes, config=config)
+            saved = minutes
+    save_state(engine, model, processor, out, step=step, minutes=minutes, config=config)
 
 
 def batches(
@@ -151,7 +112,8 @@ def forward_loss(model: nn.Module, batch: BatchFeature, numbers: torch.Tensor, c
     labels_BS = inputs.pop("labels")[:, 1:]
     answered_BS = torch.nn.functional.pad(labels_BS != -100, (0, 1))
     logits_MV = model(**inputs, logits_at=answered_BS, use_cache=False).logits
-    return answer_loss(logits_MV, labels_BS[labels_BS != -100], numbers.to(device), config.sigma)
+    labels_M = labels_BS[labels_BS != -100]
+    return answer_loss(logits_MV, labels_M, numbers.to(device), config.sigma, weights_M=answer_weights(answered_BS))
 
 
 def set_training(model: NadirForConditionalGeneration) -> None:
@@ -192,32 +154,21 @@ def set_rate(optimizer: torch.optim.Optimizer, config: SftConfig, step: int, don
 
 
 def save_state(
+    engine: Engine,
     model: NadirForConditionalGeneration,
     processor: NadirProcessor,
-    optimizer: torch.optim.Optimizer,
     out: Path,
     *,
     step: int,
     minutes: float,
     config: SftConfig,
 ) -> None:
-    """Write the checkpoint and the optimizer's state; the old state stays until the new one is whole."""
-    save_checkpoint(model, processor, out / "model")
-    state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "minutes": minutes}
-    torch.save(state, out / "state.pt.new")
-    (out / "state.pt.new").replace(out / "state.pt")
-    run = {"config": asdict(config), "commit": current_commit(), "step": step, "minutes": round(minutes, 1)}
-    (out / "model" / "training.json").write_text(json.dumps(run, indent=1) + "\n")
-
-
-def resume(model: nn.Module, optimizer: torch.optim.Optimizer, out: Path) -> tuple[int, float]:
-    """Load the state of an earlier run, if there is one; give its steps and minutes."""
-    if not (out / "state.pt").exists():
-        return 0, 0.0
-    state = torch.load(out / "state.pt", map_location="cpu", weights_only=True)
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    return state["step"], state["minutes"]
+    """Write the state to go on from and, by the first process, the checkpoint that `Nadir.from_pretrained` loads."""
+    engine.save(out, step=step, minutes=minutes)
+    if engine.rank == 0:
+        save_checkpoint(model, processor, out / "model")
+        run = {"config": asdict(config), "commit": current_commit(), "step": step, "minutes": round(minutes, 1)}
+        (out / "model" / "training.json").write_text(json.dumps(run, indent=1) + "\n")
 
 
 def current_commit() -> str:

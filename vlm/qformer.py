@@ -106,7 +106,7 @@ def load_qformer_weights(qformer: AnchoredQFormer, folder: str | Path) -> None:
     found: dict[str, torch.Tensor] = {}
     for path in sorted(Path(folder).glob("*.safetensors")):
         with safe_open(path, framework="pt") as file:
-            found |= {name: file.get_tensor(name) for name in file if _QFORMER.search(name)}
+            found |= {name: file.get_tensor(name) for name in file.keys() if _QFORMER.search(name)}  # noqa: SIM118
     weights = {_QFORMER.split(name)[-1]: tensor for name, tensor in found.items() if not name.endswith("query_tokens")}
     weights.pop(WORD_EMBEDDINGS, None)
     own = qformer.transformer.state_dict()

@@ -12,7 +12,7 @@ from eval_suites.__main__ import main
 from eval_suites.baselines import measure_median
 from eval_suites.cases import Case, CaseFile, load_cases, pick_cases
 from eval_suites.measure import score_measure
-from eval_suites.report import is_clear, load_results, render_scores
+from eval_suites.report import insert_headlines, is_clear, load_results, render_scores
 from eval_suites.run import RunConfig, load_outputs, run_suite
 from eval_suites.suites import SUITES, find_suite
 from tests.eval_suites.made_cases import FakeAnswerer, make_case
@@ -170,3 +170,16 @@ def test_list_names_every_suite(capsys: pytest.CaptureFixture[str]) -> None:
     main(["list"])
     listed = capsys.readouterr().out
     assert all(name in listed for name in SUITES)
+
+
+def test_headlines_are_put_between_the_marks_of_a_page(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("before\n\n<!-- results -->\nold\n<!-- /results -->\n\nafter\n")
+    insert_headlines(page, [], link="docs/scores.md")
+    text = page.read_text()
+    assert text.startswith("before\n\n<!-- results -->\n\n| Suite | n |")
+    assert text.endswith("<!-- /results -->\n\nafter\n")
+    assert "old" not in text
+    page.write_text("no marks")
+    with pytest.raises(DataError, match="has no place for scores"):
+        insert_headlines(page, [], link="")

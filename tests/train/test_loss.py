@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from train.loss import answer_loss
+from train.loss import answer_loss, answer_weights
 
 NUMBERS = torch.arange(10, 60)
 
@@ -41,3 +41,12 @@ def test_a_near_miss_costs_less_than_a_far_one() -> None:
         logits[0, 10 + guess] = 8.0
         losses.append(float(answer_loss(logits, labels, NUMBERS, 4.0)))
     assert losses[0] < losses[1] < losses[2]
+
+
+def test_every_answer_weighs_the_same_however_long() -> None:
+    answered = torch.tensor([[0, 1, 1, 0, 1], [1, 1, 1, 1, 0]], dtype=torch.bool)
+    torch.testing.assert_close(answer_weights(answered), torch.tensor([0.5, 0.5, 1.0, 0.25, 0.25, 0.25, 0.25]))
+    logits, labels = torch.randn(3, 64), torch.tensor([1, 2, 3])
+    losses = functional.cross_entropy(logits, labels, reduction="none")
+    weighted = answer_loss(logits, labels, weights_M=torch.tensor([0.5, 0.5, 1.0]))
+    torch.testing.assert_close(weighted, ((losses[0] + losses[1]) / 2 + losses[2]) / 2)
