@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import vlm.compat  # noqa: F401  # isort: skip
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -20,7 +21,7 @@ from vlm.config import CLIP_MEAN, CLIP_STD
 from vlm.errors import SpliceError
 from vlm.geometry.shapes import Window
 from vlm.prompts import CHAT_TEMPLATE, Message, escape_control_tokens
-from vlm.raster import Pixels
+from vlm.raster import Pixels, span
 from vlm.tiling import TilePlan, TokenBudget, plan_tiles
 
 
@@ -37,21 +38,18 @@ class ArrayImage:
     rgb: np.ndarray
 
     def read(self, window: Window, size: tuple[int, int], rendering: Any = None) -> Pixels:
-        """Read a window, resized by area averaging; what sticks out of the array is invalid."""
+        """Read a window, averaged when shrunk and bilinear when enlarged; what sticks out of the array is invalid."""
         height, width = self.rgb.shape[:2]
-        x1, y1 = max(window.x, 0), max(window.y, 0)
-        x2, y2 = min(window.x + window.w, width), min(window.y + window.h, height)
-        out_w, out_h = size
-        left, right = (round((edge - window.x) * out_w / window.w) for edge in (x1, x2))
-        top, bottom = (round((edge - window.y) * out_h / window.h) for edge in (y1, y2))
-        rgb, valid = np.zeros((out_h, out_w, 3), np.uint8), np.zeros((out_h, out_w), bool)
-        if x2 <= x1 or y2 <= y1 or right <= left or bottom <= top:
-            return Pixels(rgb, valid)
-        part = PILImage.fromarray(self.rgb[y1:y2, x1:x2])
-        shrinks = part.width > right - left
-        method = PILImage.Resampling.BOX if shrinks else PILImage.Resampling.BILINEAR
-        rgb[top:bottom, left:right] = np.asarray(part.resize((right - left, bottom - top), method))
-        valid[top:bottom, left:right] = True
+        col, cols, x, w = span(window.x, window.w, size[0], width)
+        row, rows, y, h = span(window.y, window.h, size[1], height)
+        rgb, valid = np.zeros((size[1], size[0], 3), np.uint8), np.zeros((size[1], size[0]), bool)
+        if cols > 0 and rows > 0:
+            left, top, right, bottom = math.floor(x), math.floor(y), math.ceil(x + w), math.ceil(y + h)
+            part = PILImage.fromarray(self.rgb[top:bottom, left:right])
+            method = PILImage.Resampling.BOX if w > cols or h > rows else PILImage.Resampling.BILINEAR
+            box = (x - left, y - top, x + w - left, y + h - top)
+            rgb[row : row + rows, col : col + cols] = np.asarray(part.resize((cols, rows), method, box=box))
+            valid[row : row + rows, col : col + cols] = True
         return Pixels(rgb, valid)
 
 

@@ -130,8 +130,8 @@ class Raster:
         """
         rgb = np.zeros((size[1], size[0], 3), np.uint8)
         valid = np.zeros((size[1], size[0]), bool)
-        col, cols, x, w = _span(window.x, window.w, size[0], self.width)
-        row, rows, y, h = _span(window.y, window.h, size[1], self.height)
+        col, cols, x, w = span(window.x, window.w, size[0], self.width)
+        row, rows, y, h = span(window.y, window.h, size[1], self.height)
         if cols > 0 and rows > 0:
             part = np.s_[row : row + rows, col : col + cols]
             rgb[part], valid[part] = self._render((x, y, w, h), (cols, rows), rendering)
@@ -298,7 +298,7 @@ def _difference(values: np.ndarray, how: Rendering) -> tuple[np.ndarray, np.ndar
     return ramp(np.clip((index - low) / (high - low), 0, 1), how.colours), np.isfinite(index)
 
 
-def _span(offset: int, length: int, cells: int, limit: int) -> tuple[int, int, float, float]:
+def span(offset: int, length: int, cells: int, limit: int) -> tuple[int, int, float, float]:
     """Find the output cells of one axis that lie wholly inside the image.
 
     Give the first cell, their count, and the offset and length of source pixels that they cover.
