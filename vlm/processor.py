@@ -154,7 +154,10 @@ class NadirProcessor(ProcessorMixin):
         return encoded
 
     def image_instructions(self, ids: Sequence[int], images: int) -> list[list[int]]:
-        """Give, for each image placeholder, the other tokens of the turn that holds it: the Q-former's instruction."""
+        """Give, for each image placeholder, the other tokens of the turn that holds it: the Q-former's instruction.
+
+        Of a turn with more than `max_instruction_tokens` of them, those after its last image: the notes are left out.
+        """
         start, end = (self.tokenizer.convert_tokens_to_ids(token) for token in ("<|im_start|>", "<|im_end|>"))
         turns: list[list[int]] = [[]]
         for token in ids:
@@ -164,8 +167,10 @@ class NadirProcessor(ProcessorMixin):
                 turns[-1].append(token)
         found = []
         for turn in turns:
-            words = [token for token in turn if token != self.image_token_id][: self.max_instruction_tokens]
-            found += [words] * turn.count(self.image_token_id)
+            words = [token for token in turn if token != self.image_token_id]
+            if len(words) > self.max_instruction_tokens and self.image_token_id in turn:
+                words = turn[len(turn) - turn[::-1].index(self.image_token_id) :]
+            found += [words[: self.max_instruction_tokens]] * turn.count(self.image_token_id)
         if len(found) != images:
             raise SpliceError(f"the prompt holds {len(found)} image placeholders, but {images} images were given")
         return found

@@ -36,6 +36,14 @@ def test_the_qformer_reads_the_turn_that_holds_the_image(tiny: Nadir, pictures: 
     assert "red car" not in words
 
 
+def test_long_notes_do_not_push_the_instruction_out(tiny: Nadir, pictures: list[np.ndarray]) -> None:
+    image = tiny.processor.tile_array(pictures[0])
+    message = user_message("How many ships are there?", ["many planes in an airport " * 20] * 2, dates=1)
+    encoded = tiny.processor.encode([message], [image, image])
+    for ids in encoded["qformer_input_ids"]:
+        assert tiny.processor.tokenizer.decode(ids, skip_special_tokens=True).strip() == "How many ships are there?"
+
+
 def test_labels_are_the_assistants_words_and_their_end(tiny: Nadir, pictures: list[np.ndarray]) -> None:
     image = tiny.processor.tile_array(pictures[0])
     turns = [user_message("a", [""]), {"role": "assistant", "content": "many planes"}]
