@@ -7,7 +7,7 @@ twice and, in training, crops in which no pixel changed; crops are kept in the s
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -67,6 +67,14 @@ def change_samples(scene: ChangeScene, *, seed: int = 0, same_twice: bool = True
     for name, image in (("first-twice", scene.before), ("second-twice", scene.after)):
         same = replace(scene, key=f"{scene.key}/{name}", before=image, after=image, changed=nothing)
         yield from _pair_samples(same, seed)
+
+
+def all_samples(scenes: Iterable[ChangeScene], *, crop_px: int, seed: int = 0) -> Iterator[Sample]:
+    """Yield the samples of each pair, of its swapped dates, of each date twice, and of its crops of `crop_px`."""
+    for scene in scenes:
+        yield from change_samples(scene, seed=seed)
+        for crop in crop_scenes(scene, size_px=crop_px):
+            yield from change_samples(crop, seed=seed, same_twice=False)
 
 
 def crop_scenes(scene: ChangeScene, *, size_px: int) -> Iterator[ChangeScene]:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from data_engine.changes import ChangeScene, change_samples, crop_scenes
+from data_engine.changes import ChangeScene, all_samples
 from data_engine.labels import load_mask
 from data_engine.sources.source import Source, describe_image, require_path, require_split
 from vlm.errors import DataError
@@ -34,10 +34,7 @@ SENTENCE: Final = "the land cover has changed"
 
 def load(root: Path, *, split: str, seed: int = 0) -> Iterator[Sample]:
     """Yield change samples of each pair, of its swapped dates, of each date twice, and of its crops."""
-    for scene in load_scenes(root, split=split):
-        yield from change_samples(scene, seed=seed)
-        for crop in crop_scenes(scene, size_px=CROP_PX):
-            yield from change_samples(crop, seed=seed, same_twice=False)
+    return all_samples(load_scenes(root, split=split), crop_px=CROP_PX, seed=seed)
 
 
 def load_scenes(root: Path, *, split: str) -> Iterator[ChangeScene]:
