@@ -22,14 +22,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from data_engine import templates
 from data_engine.changes import MIN_COMPONENT_PX, ChangeScene
 from data_engine.generate import BoxKind
 from data_engine.labels import crop_mask, split_components
 from data_engine.sources import hit_uav, levir_cd, rsicd, rsvqa
 from vlm.errors import DataError, NadirError
+from vlm.geometry.cells import run_lengths
 from vlm.geometry.shapes import HBB, OBB, Geometry, Mask, Window
 from vlm.records import Image, Sample
 
@@ -76,15 +75,8 @@ def render_geometry(geometry: Geometry) -> dict[str, Any]:
         return {"kind": "obb", "values": [geometry.cx, geometry.cy, geometry.w, geometry.h, geometry.angle_deg]}
     if isinstance(geometry, Mask):
         box = [geometry.box.x1, geometry.box.y1, geometry.box.x2, geometry.box.y2]
-        return {"kind": "mask", "values": box, "shape": list(geometry.bits.shape), "runs": _runs(geometry.bits)}
+        return {"kind": "mask", "values": box, "shape": list(geometry.bits.shape), "runs": run_lengths(geometry.bits)}
     raise DataError(f"cases hold boxes, oriented boxes and masks, not {type(geometry).__name__}")
-
-
-def _runs(bits: np.ndarray) -> list[int]:
-    """Count runs of equal cells row by row, the zeros first."""
-    flat = np.concatenate(([False], bits.ravel()))
-    edges = np.flatnonzero(np.diff(flat))
-    return [int(run) for run in np.diff(np.concatenate(([0], edges, [bits.size])))]
 
 
 def _line(

@@ -11,9 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from vlm.codecs.template import split_template
+from vlm.geometry.cells import run_lengths
 from vlm.geometry.convert import to_hbb
 from vlm.geometry.shapes import HBB, OBB, Geometry, Mask, Polygon
 from vlm.records import Answer, Cost, Region
@@ -227,10 +226,4 @@ def geometry_to_dict(geometry: Geometry) -> dict[str, Any]:
         return {"kind": "polygon", "rings": [geometry.exterior, *geometry.holes]}
     rows, cols = geometry.bits.shape
     box = geometry_to_dict(geometry.box)["xyxy"]
-    return {"kind": "mask", "box": box, "rows": rows, "cols": cols, "runs": _run_lengths(geometry)}
-
-
-def _run_lengths(mask: Mask) -> list[int]:
-    flat = np.concatenate([[False], mask.bits.reshape(-1)])
-    edges = np.flatnonzero(flat[1:] != flat[:-1])
-    return [int(length) for length in np.diff(np.concatenate([[0], edges, [flat.size - 1]]))]
+    return {"kind": "mask", "box": box, "rows": rows, "cols": cols, "runs": run_lengths(geometry.bits)}

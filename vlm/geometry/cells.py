@@ -65,6 +65,13 @@ def fill_rings(rings: list[np.ndarray], box: HBB, rows: int, cols: int) -> np.nd
     return np.cumsum(toggles[:, :cols], axis=1) % 2 == 1
 
 
+def run_lengths(bits: np.ndarray) -> list[int]:
+    """Count runs of equal cells of a boolean grid row by row, the zeros first (0 when the first cell is set)."""
+    flat = np.concatenate([[False], bits.ravel()])
+    edges = np.flatnonzero(flat[1:] != flat[:-1])
+    return [int(run) for run in np.diff(np.concatenate([[0], edges, [bits.size]]))]
+
+
 def _mask_coverage(mask: Mask, box: HBB, rows: int, cols: int) -> np.ndarray:
     """Resample a mask by area."""
     if mask.box == box and mask.bits.shape == (rows, cols):
