@@ -30,6 +30,7 @@ from data_engine.sources import hit_uav, levir_cd, rsicd, rsvqa
 from vlm.errors import DataError, NadirError
 from vlm.geometry.cells import run_lengths
 from vlm.geometry.shapes import HBB, OBB, Geometry, Mask, Window
+from vlm.output import write_text
 from vlm.records import Image, Sample
 
 LOG = logging.getLogger("nadir.cases")
@@ -61,10 +62,7 @@ def write_cases(suite: str, data: Path, folder: Path) -> Path:
     lines = list(chosen.lines(root))
     training = {category: dict(counter.most_common()) for category, counter in chosen.training(root).items()}
     head = {"suite": suite, "split": chosen.split, "cases": len(lines), "training": training}
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{suite}.jsonl"
-    path.write_text("".join(json.dumps(line) + "\n" for line in [head, *lines]), encoding="utf-8")
-    return path
+    return write_text(folder / f"{suite}.jsonl", "".join(json.dumps(line) + "\n" for line in [head, *lines]))
 
 
 def render_geometry(geometry: Geometry) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from data_engine.synth.geotiff import write_geotiff
 from data_engine.synth.pairs import render_pair
 from data_engine.synth.render import render_scene
-from vlm.errors import OutputError
+from vlm.output import write_text
 from vlm.records import Task
 
 SIZE_PX, GSD_M = 256, 0.5
@@ -59,8 +59,5 @@ def render_demo(folder: Path | str) -> list[DemoCase]:
         {"images": list(case.images), "instruction": case.instruction, "task": case.task, "title": case.title}
         for case in CASES
     ]
-    try:
-        (target / "cases.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"{target / 'cases.json'} cannot be written: {error}; choose another folder") from error
+    write_text(target / "cases.json", json.dumps(rows, indent=1) + "\n")
     return list(CASES)
