@@ -9,6 +9,7 @@ import vlm.compat  # noqa: F401  # isort: skip
 
 from difflib import get_close_matches
 from pathlib import Path
+from pickle import UnpicklingError
 from types import MethodType
 from typing import Any
 
@@ -106,7 +107,10 @@ def load_clip_weights(encoder: Encoder, path: str | Path) -> None:
     """
     if not Path(path).is_file():
         raise CheckpointError(f"vision checkpoint {path} does not exist: give the path of an open_clip .pt file")
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, UnpicklingError) as error:
+        raise CheckpointError(f"vision checkpoint {path} cannot be read as a state dict: copy it again") from error
     state = state.get("state_dict", state)
     state = {key.removeprefix("module."): value for key, value in state.items()}
     if state.get("logit_scale") is not None:

@@ -17,7 +17,7 @@ import re
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import nn
 from transformers import InstructBlipQFormerConfig, InstructBlipQFormerModel
 from transformers.masking_utils import create_bidirectional_mask
@@ -105,8 +105,11 @@ def load_qformer_weights(qformer: AnchoredQFormer, folder: str | Path) -> None:
     """
     found: dict[str, torch.Tensor] = {}
     for path in sorted(Path(folder).glob("*.safetensors")):
-        with safe_open(path, framework="pt") as file:
-            found |= {name: file.get_tensor(name) for name in file.keys() if _QFORMER.search(name)}  # noqa: SIM118
+        try:
+            with safe_open(path, framework="pt") as file:
+                found |= {name: file.get_tensor(name) for name in file.keys() if _QFORMER.search(name)}  # noqa: SIM118
+        except SafetensorError as error:
+            raise CheckpointError(f"{path} cannot be read ({error}): copy the checkpoint again") from error
     weights = {_QFORMER.split(name)[-1]: tensor for name, tensor in found.items() if not name.endswith("query_tokens")}
     weights.pop(WORD_EMBEDDINGS, None)
     own = qformer.transformer.state_dict()

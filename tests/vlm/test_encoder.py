@@ -76,6 +76,9 @@ def test_wrong_checkpoints_are_refused_in_a_sentence(tmp_path: Path) -> None:
     encoder = Encoder(shallow("ViT-B-32", 1) | {"embed_dim": 8}, (-1,))
     with pytest.raises(CheckpointError, match="does not exist"):
         load_clip_weights(encoder, tmp_path / "none.pt")
+    (tmp_path / "cut.pt").write_bytes(b"PK half a file")
+    with pytest.raises(CheckpointError, match="cannot be read as a state dict"):
+        load_clip_weights(encoder, tmp_path / "cut.pt")
     torch.save({"visual.conv1.weight": torch.zeros(1)}, tmp_path / "other.pt")
     with pytest.raises(CheckpointError, match=r"does not fit the architecture: Missing key"):
         load_clip_weights(encoder, tmp_path / "other.pt")

@@ -95,3 +95,6 @@ def test_a_directory_without_a_qformer_is_refused(tmp_path: Path) -> None:
     ours, _ = build()
     with pytest.raises(CheckpointError, match="holds no Q-former of this size"):
         load_qformer_weights(ours, tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"cut")
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        load_qformer_weights(ours, tmp_path)
