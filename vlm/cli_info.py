@@ -80,7 +80,7 @@ def render_info(facts: ImageFacts) -> str:
         "image": facts.path,
         "size": f"{facts.width:,} x {facts.height:,} px, {facts.driver}",
         "bands": f"{len(facts.bands.roles)} of {facts.dtype}: {_bands(facts.bands)}",
-        "CRS": "none (answers come in pixels)" if facts.crs is None else facts.crs[:60],
+        "CRS": _crs_line(facts),
         "GSD": "unknown" if facts.gsd_m is None else f"{facts.gsd_m:.4g} m a pixel",
     }
     if facts.corners is not None:
@@ -95,6 +95,14 @@ def render_info(facts: ImageFacts) -> str:
         "cost": _cost_line(facts.plan),
     }
     return "\n".join(f"{name:<10}{text}" for name, text in lines.items())
+
+
+def _crs_line(facts: ImageFacts) -> str:
+    if facts.crs is None:
+        return "none (answers come in pixels)"
+    if facts.gsd_m is None and facts.corners is None:
+        return f"{facts.crs[:60]} (does not place the image on the earth: answers come in pixels)"
+    return facts.crs[:60]
 
 
 def _placing(facts: ImageFacts) -> str:

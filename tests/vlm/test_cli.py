@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from rasterio.crs import CRS
 
 from tests.vlm.fake_nadir import FakeNadir
 from tests.vlm.made_rasters import UTM, checker, with_gcps, write_raster
@@ -175,6 +176,13 @@ def test_info_says_how_well_control_points_fit(tmp_path: Path, model: str, capsy
     assert "ground control points, which fit within" in capsys.readouterr().out
     assert run("info", path, "--model", model, "--json") == 0
     assert json.loads(capsys.readouterr().out)["gcp_rms_px"] < 0.01
+
+
+def test_info_says_that_a_local_crs_is_no_place(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    crs = CRS.from_wkt('LOCAL_CS["Site",UNIT["metre",1]]')
+    path = str(write_raster(tmp_path / "site.tif", checker(3, 40, 40), crs=crs, transform=UTM["transform"]))
+    assert run("info", path, "--model", model) == 0
+    assert "answers come in pixels" in capsys.readouterr().out
 
 
 def test_info_loads_neither_torch_nor_pandas(scene: str, model: str) -> None:
