@@ -81,6 +81,7 @@ NANO_QFORMER: dict[str, Any] = {
     "max_position_embeddings": 64,
     "hidden_dropout_prob": 0.0,
     "attention_probs_dropout_prob": 0.0,
+    "initializer_range": 0.0625,
 }
 NANO_TEXT: dict[str, Any] = {
     "model_type": "qwen3",
@@ -92,6 +93,7 @@ NANO_TEXT: dict[str, Any] = {
     "head_dim": 64,
     "max_position_embeddings": 4096,
     "tie_word_embeddings": True,
+    "initializer_range": 0.0625,
     "bos_token_id": None,
     "eos_token_id": 2,
     "pad_token_id": 0,
@@ -144,8 +146,8 @@ def smoke() -> Recipe:
         vocab_size=400,
         clip_config=clip,
         vision_layers=(-2, -1),
-        qformer={**qformer, "encoder_hidden_size": 24},
-        text={**text, "num_key_value_heads": 1, "head_dim": 16},
+        qformer={**qformer, "encoder_hidden_size": 24, "initializer_range": 0.18},
+        text={**text, "num_key_value_heads": 1, "head_dim": 16, "initializer_range": 0.18},
         sizes={**NANO_SIZES, **sizes, "max_instruction_tokens": 24, "difference_dropout": 0.0},
         shares=(),
         synth_weight=1.0,

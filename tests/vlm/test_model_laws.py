@@ -133,6 +133,20 @@ def test_a_wrong_number_of_placeholders_is_refused_with_the_counts(tiny: Nadir, 
         tiny.model(**batch)
 
 
+def test_an_untrained_model_lets_the_image_through(pictures: list[np.ndarray]) -> None:
+    """An image that hardly moves the loss is learned late: the encoder must feel it as the language model does."""
+    nadir = Nadir(*build_tiny())
+    turns = [user_message("Describe the image in one sentence.", [""]), {"role": "assistant", "content": "many ships"}]
+    image = nadir.processor.tile_array(pictures[1])
+    batch = nadir.processor.collate([nadir.processor.encode(turns, [image], with_labels=True)], side="right")
+    nadir.model(**batch).loss.backward()
+
+    def felt(part: torch.nn.Module) -> float:
+        return float(torch.stack([p.grad.norm() for p in part.parameters() if p.grad is not None]).norm())
+
+    assert felt(nadir.model.encoder) > 0.1 * felt(nadir.model.language_model)
+
+
 def test_costs_follow_the_tiles(tiny: Nadir) -> None:
     assert tiny.model.visual_tokens(3) == 3 * 5
     assert tiny.model.flops_per_image(6) == 6 * tiny.model.flops_per_image(1) > 0
