@@ -21,7 +21,7 @@ from train.pictures import is_spatial, jitter, load_rgb, move_turn, random_move
 from vlm.codecs import render_text
 from vlm.processor import NadirProcessor, TiledImage
 from vlm.prompts import Message, user_message, with_hint
-from vlm.records import Image, Sample, Task, Turn
+from vlm.records import Sample, Task, Turn
 from vlm.tiling import TokenBudget
 
 BLIND_SHARE = 0.06
@@ -46,9 +46,9 @@ Feed = Callable[[random.Random], Conversation]
 
 def group_feed(samples: Sequence[Sample], *, moves: bool = True) -> Feed:
     """Draw conversations from stored samples, grouped by their images."""
-    groups: dict[tuple[str, ...], list[Sample]] = {}
+    groups: dict[tuple[str | bytes | None, ...], list[Sample]] = {}
     for sample in samples:
-        groups.setdefault(tuple(_key(image) for image in sample.images), []).append(sample)
+        groups.setdefault(tuple(image.path or image.data for image in sample.images), []).append(sample)
     pool = list(groups.values())
 
     def draw(rng: random.Random) -> Conversation:
@@ -64,10 +64,6 @@ def group_feed(samples: Sequence[Sample], *, moves: bool = True) -> Feed:
         return Conversation(pictures, turns, drawn[0].task)
 
     return draw
-
-
-def _key(image: Image) -> str:
-    return image.path if image.path is not None else str(hash(image.data))
 
 
 def _shortened(samples: list[Sample]) -> list[Sample]:

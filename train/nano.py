@@ -26,7 +26,7 @@ from data_engine.synth import pair_samples, render_pair, render_scene, scene_sam
 from train.clip import ClipConfig, train_clip
 from train.mixture import Feed, group_feed
 from train.recipes import RECIPES, Recipe, build_model, load_share, recipe_texts
-from train.sft import SftConfig, train_sft
+from train.sft import SftConfig, spent_minutes, train_sft
 from train.tokenizer import build_tokenizer
 from vlm.checkpoint import load_checkpoint
 from vlm.model import NadirForConditionalGeneration
@@ -88,9 +88,9 @@ def run_rounds(name: str, data: Path, out: Path) -> Path:
     previous: Path | None = None
     for number, (stage, minutes) in enumerate(RECIPES[name]().rounds, start=1):
         folder = out / f"round-{number}-{stage}"
-        if stage == "sft":
+        if stage == "sft" and spent_minutes(folder) < minutes:
             run_sft(name, data, folder, SftConfig(minutes=minutes, seed=number), start=previous)
-        elif not (folder / "model").exists():
+        elif stage == "clip" and not (folder / "model").exists():
             run_clip(name, data, folder, ClipConfig(minutes=minutes, seed=number), start=previous)
         previous = folder / "model"
     assert previous is not None

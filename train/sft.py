@@ -171,6 +171,12 @@ def save_state(
         (out / "model" / "training.json").write_text(json.dumps(run, indent=1) + "\n")
 
 
+def spent_minutes(out: Path) -> float:
+    """Give the minutes that a run has saved, rounded as they are written; 0 before its first checkpoint."""
+    notes = out / "model" / "training.json"
+    return float(json.loads(notes.read_text())["minutes"]) if notes.exists() else 0.0
+
+
 def current_commit() -> str:
     """Give the git commit of the code, or "unknown" outside a repository."""
     found = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)

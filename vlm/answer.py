@@ -121,7 +121,7 @@ class Nadir:
         started = time.perf_counter()
         views = [self.look(request) for request in requests]
         messages = [[self.message(request, view)] for request, view in zip(requests, views, strict=True)]
-        read_ms = (time.perf_counter() - started) * 1000 / max(1, len(requests))
+        read_ms = (time.perf_counter() - started) * 1000 / len(requests)
         return self.answer(requests, views, messages, read_ms=read_ms)
 
     def look(self, request: Request) -> View:

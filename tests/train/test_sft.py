@@ -12,7 +12,7 @@ import torch
 
 from tests.vlm.tiny import build_tiny
 from train.mixture import Conversation, Mixture, build_conversation, group_feed
-from train.sft import SftConfig, parameter_groups, set_training, train_sft
+from train.sft import SftConfig, parameter_groups, set_training, spent_minutes, train_sft
 from vlm.answer import Nadir
 from vlm.checkpoint import load_checkpoint
 from vlm.prompts import user_message
@@ -38,6 +38,7 @@ def test_a_stopped_run_goes_on_from_its_step(samples: list[Sample], tmp_path: Pa
         train_sft(model, processor, feeds, replace(CONFIG, steps=steps), tmp_path)
         assert torch.load(tmp_path / "state.pt", weights_only=True)["step"] == steps
         assert json.loads((tmp_path / "model" / "training.json").read_text())["step"] == steps
+    assert spent_minutes(tmp_path) < CONFIG.minutes
 
 
 def test_a_conversation_is_the_prompt_that_serving_builds(samples: list[Sample]) -> None:
@@ -90,3 +91,10 @@ def test_a_zero_rate_freezes_the_encoder(rate: float) -> None:
     model, _ = build_tiny()
     parameter_groups(model, replace(CONFIG, encoder_rate=rate))
     assert not any(parameter.requires_grad for parameter in model.encoder.parameters())
+
+
+def test_a_round_that_used_its_minutes_is_finished(tmp_path: Path) -> None:
+    assert spent_minutes(tmp_path) == 0.0
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "training.json").write_text('{"step": 646, "minutes": 16.0}')
+    assert spent_minutes(tmp_path) == 16.0
