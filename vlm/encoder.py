@@ -35,37 +35,39 @@ class Encoder(nn.Module):
             self.clip.visual._embeds = MethodType(_embed_any_size, self.clip.visual)
 
     def forward(self, pixels_N3PP: torch.Tensor) -> tuple[torch.Tensor, tuple[int, int]]:
-        """Give patch tokens (N, L, C) and their grid (rows, cols), L = rows * cols, row by row."""
+        """Give patch tokens (N, L, C) and their grid (rows, cols), L = rows * cols, row by row.
+
+        The first of `layers` sets the grid. A layer that is a whole number of times finer is folded into it (each
+        patch carries its sub-patches side by side, so nothing is lost); any other is resized bilinearly.
+        """
         visual = self.clip.visual
         extra = {"normalize_intermediates": True} if isinstance(visual, VisionTransformer) else {}
         found = visual.forward_intermediates(
             pixels_N3PP, indices=self.layers, output_fmt="NCHW", intermediates_only=True, **extra
         )["image_intermediates"]
-        grid = found[0].shape[-2:]
-        maps = [features if features.shape[-2:] == grid else _to_grid(features, grid) for features in found]
-        tokens = torch.cat(maps, dim=1).flatten(2).transpose(1, 2)
+        first = sorted(self.layers).index(self.layers[0])
+        grid = found[first].shape[-2:]
+        tokens = torch.cat([_to_grid(features, grid) for features in found], dim=1).flatten(2).transpose(1, 2)
         return tokens, (int(grid[0]), int(grid[1]))
 
     @property
     def width(self) -> int:
         """Give C, the number of channels of a patch token."""
-        return sum(_layer_widths(self.clip.visual, self.layers))
+        visual = self.clip.visual
+        if isinstance(visual, VisionTransformer):
+            return int(visual.conv1.out_channels) * len(self.layers)
+        info: Any = visual.trunk.feature_info  # type: ignore[union-attr]
+        stages = [(info if isinstance(info, list) else info.info)[layer] for layer in self.layers]
+        coarse = stages[0]["reduction"]
+        return sum(stage["num_chs"] * max(1, coarse // stage["reduction"]) ** 2 for stage in stages)
 
 
 def _to_grid(features_NCGG: torch.Tensor, grid: torch.Size) -> torch.Tensor:
+    size = features_NCGG.shape[-2:]
+    fold = size[0] // grid[0]
+    if size == (fold * grid[0], fold * grid[1]):
+        return functional.pixel_unshuffle(features_NCGG, fold)
     return functional.interpolate(features_NCGG, size=grid, mode="bilinear", align_corners=False)
-
-
-def _layer_widths(visual: nn.Module, layers: list[int]) -> list[int]:
-    if isinstance(visual, VisionTransformer):
-        return [visual.conv1.out_channels] * len(layers)
-    info: Any = visual.trunk.feature_info  # type: ignore[union-attr]
-    channels = [stage["num_chs"] if isinstance(stage, dict) else stage for stage in _stages(info)]
-    return [channels[layer] for layer in layers]
-
-
-def _stages(info: Any) -> list[dict[str, Any]]:
-    return list(info) if isinstance(info, list) else list(info.info)
 
 
 def _embed_any_size(self: VisionTransformer, pixels_N3PP: torch.Tensor) -> torch.Tensor:

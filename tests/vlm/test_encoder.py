@@ -72,6 +72,23 @@ def test_convolutional_towers_give_several_stages_on_one_grid() -> None:
     assert tokens.shape == (2, 16, encoder.width) == (2, 16, 256 + 512)
 
 
+def test_a_finer_stage_is_folded_into_the_first_ones_grid_without_loss() -> None:
+    config = {
+        "embed_dim": 16,
+        "vision_cfg": {"timm_model_name": "resnet10t", "image_size": 64},
+        "text_cfg": {"context_length": 8, "vocab_size": 20, "width": 16, "heads": 2, "layers": 1},
+    }
+    encoder = Encoder(config, (-2, -3, -1)).eval()
+    pixels = torch.randn(1, 3, 64, 64)
+    tokens, grid = encoder(pixels)
+    assert grid == (4, 4)
+    assert tokens.shape[-1] == encoder.width == 4 * 128 + 256 + 512
+    stage = Encoder(config, (-3,)).eval()
+    stage.load_state_dict(encoder.state_dict())
+    fine = stage(pixels)[0].reshape(8, 8, 128)
+    assert torch.equal(fine[2:4, 6:8].permute(2, 0, 1).flatten(), tokens[0, 4 * 1 + 3, : 4 * 128])
+
+
 def test_wrong_checkpoints_are_refused_in_a_sentence(tmp_path: Path) -> None:
     encoder = Encoder(shallow("ViT-B-32", 1) | {"embed_dim": 8}, (-1,))
     with pytest.raises(CheckpointError, match="does not exist"):
