@@ -14,26 +14,24 @@ from vlm.encoder import Encoder, load_clip_weights, named_clip_config, resize_po
 from vlm.errors import CheckpointError
 
 
-def shallow(name: str, layers: int) -> dict[str, Any]:
-    """Give a named architecture with all its widths but few layers, so that a test can write its weights."""
+def shallow(name: str, layers: int | None = None) -> dict[str, Any]:
+    """Give a named architecture with one text layer and, if asked, few vision layers: weights that a test can write."""
     config = named_clip_config(name)
-    return {
-        **config,
-        "vision_cfg": {**config["vision_cfg"], "layers": layers},
-        "text_cfg": {**config["text_cfg"], "layers": 1},
-    }
+    vision = config["vision_cfg"] if layers is None else {**config["vision_cfg"], "layers": layers}
+    return {**config, "vision_cfg": vision, "text_cfg": {**config["text_cfg"], "layers": 1}}
 
 
 @pytest.mark.parametrize(("name", "patches"), [("ViT-B-32", 49), ("ViT-L-14", 256)])
 def test_patch_tokens_equal_open_clips_own(name: str, patches: int, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    config = shallow(name, 2)
+    config = shallow(name)
     reference = CLIP(**config).eval()
     torch.save(
         {"state_dict": {f"module.{key}": value for key, value in reference.state_dict().items()}}, tmp_path / "rs.pt"
     )
     encoder = Encoder(config, (-1,)).eval()
     load_clip_weights(encoder, tmp_path / "rs.pt")
+    (tmp_path / "rs.pt").unlink()
     pixels = torch.randn(1, 3, 224, 224)
     with torch.no_grad():
         tokens, grid = encoder(pixels)
