@@ -186,6 +186,7 @@ class Nadir:
             request.instruction,
             request.task,
             tuple(Image(path=str(path)) for path in request.images),
+            view.window,
         )
 
     def _tile(self, rasters: Sequence[Raster], request: Request) -> View:

@@ -95,9 +95,11 @@ def _read_picture(raster: Raster, name: str, bands: str | None, view: Window | N
 def load_answer_pictures(
     answer: Answer, images: Sequence[str | Path], *, bands: str | None = None
 ) -> tuple[Picture, ...]:
-    """Read the pictures of an answer's images, cut to the part that was looked at."""
+    """Read the pictures of an answer's images, cut to the window that was asked about, or to what its tiles cover."""
     first = [step for step in answer.trace if step.image == 0]
-    view = view_of(first, answer.grids[0].width, answer.grids[0].height) if answer.grids else None
+    view = answer.window
+    if view is None and answer.grids:
+        view = view_of(first, answer.grids[0].width, answer.grids[0].height)
     return load_pictures(images, bands=bands, view=view)
 
 

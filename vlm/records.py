@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from vlm.errors import DataError
-from vlm.geometry.shapes import Geometry
+from vlm.geometry.shapes import Geometry, Window
 
 if TYPE_CHECKING:
     from vlm.raster import Grid
@@ -84,8 +84,8 @@ class Answer:
 
     `template` is plain text with slots: `{box:0}`, `{obb:0,2}`, `{quad:1}`, `{poly:0}`, `{seg:0}`; a leading `ref`
     (`{ref box:0,1}`) writes the regions' phrase before them. Literal braces are doubled. Answers that a model gave
-    also keep the raw `text`, the parse `issues`, `cost`, `trace`, the `images` they are about and the `grids` of
-    these, which place regions on the map.
+    also keep the raw `text`, the parse `issues`, `cost`, `trace`, the `images` they are about, the `grids` of these,
+    which place regions on the map, and the `window` that was looked at (None for the whole image).
     """
 
     template: str
@@ -98,6 +98,7 @@ class Answer:
     instruction: str = ""
     task: Task | None = None
     images: tuple[Image, ...] = ()
+    window: Window | None = None
 
     def to_geojson(self, path: str | Path) -> Path:
         """Write the regions as RFC 7946 GeoJSON (WGS84); without georeference, pixels and a member that says so."""

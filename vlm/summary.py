@@ -166,12 +166,13 @@ def render_text(answer: Answer) -> str:
 
 
 def answer_to_dict(answer: Answer) -> dict[str, Any]:
-    """Give the answer as JSON values: images, words, raw text, regions with measures, issues, cost and trace."""
-    summaries = summarise_regions(answer)
+    """Give the answer as JSON values: images, window, words, raw text, regions with measures, issues, cost, trace."""
+    window, summaries = answer.window, summarise_regions(answer)
     return {
         "instruction": answer.instruction,
         "task": answer.task,
         "images": [image.path for image in answer.images],
+        "window_px": None if window is None else [window.x, window.y, window.w, window.h],
         "words": render_words(answer),
         "template": answer.template,
         "text": answer.text,

@@ -45,6 +45,7 @@ def answer_about(images: tuple[str | Path, ...], instruction: str, window: Windo
         instruction,
         "detect",
         tuple(Image(path=str(image)) for image in images),
+        window,
     )
 
 

@@ -52,6 +52,7 @@ def test_regions_of_a_window_are_in_the_pixels_of_the_image(tiny: Nadir, picture
     view = tiny.look(request)
     answer = tiny._placed(request, view, "<box>[[0,0,1000,500]]</box>", COST)
     assert answer.regions[0].geometry == HBB(40, 20, 90, 35)
+    assert answer.window == Window(40, 20, 50, 30)
 
 
 def test_regions_that_a_user_points_at_are_said_in_the_windows_frame(tiny: Nadir, picture: Path) -> None:

@@ -100,6 +100,17 @@ def test_the_picture_shows_the_window_that_was_read(scene: Path) -> None:
     assert picture.view == view_of(inside.trace, 160, 120) == Window(0, 0, 80, 80)
 
 
+@pytest.mark.parametrize("window", [Window(40, 20, 90, 30), Window(10, 5, 20, 100), Window(150, 110, 10, 10)])
+def test_the_picture_is_the_window_that_was_asked_about_and_no_more(scene: Path, window: Window) -> None:
+    answer = answer_about((scene,), "Where?", window)
+    (picture,) = load_answer_pictures(answer, [scene])
+    assert picture.view == window
+    assert picture.rgb.shape == (window.h, window.w, 3)
+    for page in (answer._repr_html_(), render_report([Entry(answer, (scene,))], title="", model="")):
+        assert f'viewBox="0 0 {window.w} {window.h}"' in page
+    assert answer_to_dict(answer)["window_px"] == [window.x, window.y, window.w, window.h]
+
+
 def test_a_large_image_is_read_small(tmp_path: Path) -> None:
     big = write_raster(tmp_path / "big.tif", checker(1, 600, 3000))
     (picture,) = load_pictures([big], size_px=300)
