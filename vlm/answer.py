@@ -187,6 +187,7 @@ class Nadir:
             request.task,
             tuple(Image(path=str(path)) for path in request.images),
             view.window,
+            request.bands,
         )
 
     def _tile(self, rasters: Sequence[Raster], request: Request) -> View:

@@ -95,12 +95,15 @@ def _read_picture(raster: Raster, name: str, bands: str | None, view: Window | N
 def load_answer_pictures(
     answer: Answer, images: Sequence[str | Path], *, bands: str | None = None
 ) -> tuple[Picture, ...]:
-    """Read the pictures of an answer's images, cut to the window that was asked about, or to what its tiles cover."""
+    """Read the pictures of an answer's images, cut to the window that was asked about, or to what its tiles cover.
+
+    `bands` are those that the answer was asked with, unless others are named.
+    """
     first = [step for step in answer.trace if step.image == 0]
     view = answer.window
     if view is None and answer.grids:
         view = view_of(first, answer.grids[0].width, answer.grids[0].height)
-    return load_pictures(images, bands=bands, view=view)
+    return load_pictures(images, bands=bands or answer.bands, view=view)
 
 
 def view_of(trace: Sequence[TraceStep], width: int, height: int) -> Window:

@@ -85,7 +85,8 @@ class Answer:
     `template` is plain text with slots: `{box:0}`, `{obb:0,2}`, `{quad:1}`, `{poly:0}`, `{seg:0}`; a leading `ref`
     (`{ref box:0,1}`) writes the regions' phrase before them. Literal braces are doubled. Answers that a model gave
     also keep the raw `text`, the parse `issues`, `cost`, `trace`, the `images` they are about, the `grids` of these,
-    which place regions on the map, and the `window` that was looked at (None for the whole image).
+    which place regions on the map, the `window` that was looked at (None for the whole image) and the `bands` that
+    were asked for (None for the usual picture).
     """
 
     template: str
@@ -99,6 +100,7 @@ class Answer:
     task: Task | None = None
     images: tuple[Image, ...] = ()
     window: Window | None = None
+    bands: str | None = None
 
     def to_geojson(self, path: str | Path) -> Path:
         """Write the regions as RFC 7946 GeoJSON (WGS84); without georeference, pixels and a member that says so."""

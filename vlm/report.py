@@ -37,7 +37,7 @@ _JPEG_QUALITY = 88
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Hold one answer to show: the paths of its images, a title, and the rendering that the pictures use."""
+    """Hold one answer to show: its images' paths, a title, and bands to show instead of those it was asked with."""
 
     answer: Answer
     images: tuple[str | Path, ...] = ()

@@ -173,6 +173,7 @@ def answer_to_dict(answer: Answer) -> dict[str, Any]:
         "task": answer.task,
         "images": [image.path for image in answer.images],
         "window_px": None if window is None else [window.x, window.y, window.w, window.h],
+        "bands": answer.bands,
         "words": render_words(answer),
         "template": answer.template,
         "text": answer.text,

@@ -151,6 +151,7 @@ def test_two_renderings_are_two_images_of_one_date(tiny: Nadir, tmp_path: Path) 
     assert [image.rendering for image in view.images] == [0, 1]
     assert [image.partner for image in view.images] == [None, None]
     assert all(view.notes) and view.sizes == [(40, 40)]
+    assert tiny._placed(Request("What?", (path,), bands="true+ndvi"), view, "", COST).bands == "true+ndvi"
     parts = tiny.message(Request("What is it?"), view)["content"]
     assert [part["text"].split(" (")[0] for part in parts if "(" in part.get("text", "")] == ["Image", "Image"]
 

@@ -111,6 +111,15 @@ def test_the_picture_is_the_window_that_was_asked_about_and_no_more(scene: Path,
     assert answer_to_dict(answer)["window_px"] == [window.x, window.y, window.w, window.h]
 
 
+def test_the_picture_shows_the_bands_that_were_asked_for(scene: Path) -> None:
+    answer = replace(answer_about((scene,), "Where?"), bands="3,2,1")
+    (usual,), (asked,) = load_pictures([scene]), load_answer_pictures(answer, [scene])
+    assert np.array_equal(asked.rgb, usual.rgb[..., ::-1])
+    assert answer._repr_html_() == render_answer(answer, [scene]) != replace(answer, bands=None)._repr_html_()
+    assert asked.sentence in html.unescape(answer._repr_html_())
+    assert answer_to_dict(answer)["bands"] == "3,2,1"
+
+
 def test_a_large_image_is_read_small(tmp_path: Path) -> None:
     big = write_raster(tmp_path / "big.tif", checker(1, 600, 3000))
     (picture,) = load_pictures([big], size_px=300)
