@@ -100,3 +100,15 @@ def test_files_page_lists_every_format() -> None:
 def test_built_in_kinds_of_words_are_the_design() -> None:
     words = re.findall(r"\w+", "image raster tile plan query region box obb mask sample turn answer suite dialect")
     assert all(f"| {word} |" in CONCEPTS for word in words)
+
+
+def test_tables_are_tables() -> None:
+    """A rewrapped table is one line with the dashes in its middle, which renders as prose."""
+    documents = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "benchmarks").glob("*.md")]
+    broken = [
+        f"{path.name}: {line[:60]}"
+        for path in (*documents, ROOT / "vlm" / "nano" / "README.md")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if re.search(r"\| --- \|", line) and not re.fullmatch(r"\|( :?-+:? \|)+", line)
+    ]
+    assert not broken, broken
