@@ -40,10 +40,10 @@ Templates hold slots: `{{box:0}}` writes region 0 as a box, `{{obb:0,2}}` region
 doubled. Within a slot, consecutive regions that share phrase and image stand in one list; in JSON all stand in
 one list.
 
-Numbers outside the image are moved to its edge when text is written. When text is read, such numbers are clipped
-and counted; swapped corners are put in order and counted; lists that were cut off keep their complete items; an
-image that is not there, or text that cannot be read, stays text with an issue. `<think>` parts are left out,
-`<answer>` tags taken off.
+Polygons that leave the image are cut at its edge, other numbers outside it are moved there when text is written.
+When text is read, the same is done and counted; swapped corners are put in order and counted; lists that were cut
+off keep their complete items; an image that is not there, or text that cannot be read, stays text with an issue.
+`<think>` parts are left out, `<answer>` tags taken off.
 
 ## The nadir dialect
 

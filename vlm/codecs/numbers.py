@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from vlm.codecs.clip import clip_polygon
 from vlm.dialects import Dialect, Field, Form, Frame
 from vlm.geometry.angles import from_convention, to_convention
 from vlm.geometry.convert import ring_area, to_hbb, to_obb, to_polygon, to_quad
@@ -12,21 +13,24 @@ from vlm.geometry.shapes import HBB, OBB, Geometry, Point, Polygon
 
 Numbers = tuple[int, ...]
 SLACK = 1e-6  # units; what a number loses on the way through pixels and back
+_FARTHEST = 10  # image sizes; polygon corners further out are moved there before the polygon is cut
 
 
 def encode_numbers(geometry: Geometry, form: Form, dialect: Dialect, frame: Frame) -> tuple[Numbers, ...]:
     """Give the integers of one shape, ring by ring (one ring but for polygons with holes).
 
-    The shape is turned into the form's kind first; points outside the image are moved to its edge.
+    The shape is turned into the form's kind first. Of a polygon that leaves the image, and of an oriented box whose
+    centre does, the part inside is written; other points outside the image are moved to its edge.
     """
     if form.kind == "box":
         return (_encode_box(to_hbb(geometry), dialect, frame),)
     if form.kind == "obb":
-        return (_encode_obb(to_obb(geometry), form, dialect, frame),)
+        return (_encode_obb(_centred(to_obb(geometry), frame), form, dialect, frame),)
     if form.kind == "quad":
         ring = _encode_points(to_quad(geometry), dialect, frame)
         return (_flat(_ordered(ring, dialect.corners)),)
     polygon = to_polygon(geometry)
+    polygon = clip_polygon(polygon, frame.width, frame.height) or polygon
     rings = (polygon.exterior, *(polygon.holes if form.holes else ()))
     return tuple(_flat(_without_repeats(_encode_points(ring, dialect, frame))) for ring in rings)
 
@@ -34,7 +38,10 @@ def encode_numbers(geometry: Geometry, form: Form, dialect: Dialect, frame: Fram
 def decode_numbers(
     rings: Sequence[Sequence[float]], form: Form, dialect: Dialect, frame: Frame
 ) -> tuple[Geometry, bool, bool]:
-    """Give the shape in pixels, whether a number was clipped, and whether corners or sides were reordered."""
+    """Give the shape in pixels, whether a number was clipped, and whether corners or sides were reordered.
+
+    Of a polygon that leaves the image the part inside is kept; other numbers outside the grid are moved to its edge.
+    """
     kept = [[_clip(value, _field(form, i), form, frame) for i, value in enumerate(ring)] for ring in rings]
     clipped = any(tuple(a) != tuple(b) for a, b in zip(kept, rings, strict=True))
     if form.kind == "box":
@@ -44,8 +51,12 @@ def decode_numbers(
     if form.kind == "obb":
         obb, reordered = _decode_obb(_pixels(kept[0], form, dialect, frame), form, dialect)
         return obb, clipped, reordered
-    points = [_points(_pixels(ring, form, dialect, frame)) for ring in kept]
-    return Polygon(points[0], tuple(points[1:])), clipped, False
+    if form.kind == "poly" and clipped:
+        near = [[_near(value, _field(form, i), frame) for i, value in enumerate(ring)] for ring in rings]
+        inside = clip_polygon(_polygon(near, form, dialect, frame), frame.width, frame.height)
+        if inside is not None:
+            return inside, True, False
+    return _polygon(kept, form, dialect, frame), clipped, False
 
 
 def to_units(value: float, unit: float, *, rounding: str, low: float, high: float) -> int:
@@ -95,6 +106,20 @@ def _decode_obb(values: Sequence[float], form: Form, dialect: Dialect) -> tuple[
         obb = from_convention(((a + c) / 2, (b + d) / 2, abs(c - a), abs(d - b), angle), dialect.angle)
         return obb, c < a or d < b
     return from_convention((a, b, max(c, 0), max(d, 0), angle), dialect.angle), c < d
+
+
+def _centred(obb: OBB, frame: Frame) -> OBB:
+    """Give the oriented box of the part inside the image where the centre, which is written, lies outside."""
+    if 0 <= obb.cx <= frame.width and 0 <= obb.cy <= frame.height:
+        return obb
+    inside = clip_polygon(Polygon(obb.corners()), frame.width, frame.height)
+    return obb if inside is None else to_obb(inside)
+
+
+def _polygon(rings: Sequence[Sequence[float]], form: Form, dialect: Dialect, frame: Frame) -> Polygon:
+    """Read rows of numbers as the rings of a polygon in pixels."""
+    exterior, *holes = (_points(_pixels(ring, form, dialect, frame)) for ring in rings)
+    return Polygon(exterior, tuple(holes))
 
 
 def _encode_points(ring: Sequence[Point], dialect: Dialect, frame: Frame) -> list[tuple[int, int]]:
@@ -159,6 +184,12 @@ def _clip(value: float, field: Field, form: Form, frame: Frame) -> float:
     """Move a number into its range."""
     low, high = _range(field, form, frame)
     return min(max(value, low), high)
+
+
+def _near(value: float, field: Field, frame: Frame) -> float:
+    """Move a number to within _FARTHEST image sizes: beyond them float64 cannot tell where an edge crosses."""
+    far = _FARTHEST * (frame.top_x if field == "x" else frame.top_y)
+    return min(max(value, -far), far)
 
 
 def _pixels(values: Sequence[float], form: Form, dialect: Dialect, frame: Frame) -> list[float]:

@@ -330,7 +330,7 @@ def _decode_items(items: Iterable[_Item], form: Form, image: int, reader: _Reade
             continue
         geometry, clipped, reordered = _decode(item, form, image, reader)
         if clipped:
-            reader.note("clipped", item.text, "numbers outside the grid were moved to its edge")
+            reader.note("clipped", item.text, "what lies outside the grid was cut off or moved to its edge")
         if reordered:
             reader.note("reordered", item.text, "swapped corners or sides were put in order")
         found.append(Region(geometry, image=image))
