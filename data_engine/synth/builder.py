@@ -6,6 +6,7 @@ square that covers the image whatever the turn. Everything leaves in image pixel
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -102,7 +103,7 @@ class Builder:
         width_px = width_m / self.gsd_m
         if not dash_m:
             if self.near(self.px(path), 4):
-                self.lines.append(Line(self.px(path), width_px, colour))
+                self.lines.append(Line(self.px(path)[None], width_px, colour))
             return
         steps = np.linalg.norm(np.diff(path, axis=0), axis=1)
         along = np.concatenate([[0], np.cumsum(steps)])
@@ -115,7 +116,8 @@ class Builder:
         ends = self.px(ends_m.reshape(-1, 2)).reshape(-1, 2, 2)
         middle = ends.mean(axis=1)
         inside = ((middle > -4) & (middle < self.size_px + 4)).all(axis=1)
-        self.lines += [Line(points, width_m / self.gsd_m, colour) for points in ends[inside]]
+        if inside.any():
+            self.lines.append(Line(ends[inside], width_m / self.gsd_m, colour))
 
     def road(self, path_m: np.ndarray, width_m: float = 8.0, *, surface: str = "asphalt", marks: bool = True) -> None:
         """Lay a road along a path with kerbs, edge lines and a dashed centre line."""
@@ -130,18 +132,19 @@ class Builder:
         for edge in (ring[: len(path)], ring[len(path) :]):
             self.line(edge, width_m=0.14)
 
-    def covers(self, outline: np.ndarray, gap_px: float = 1.0) -> int:
-        """Give the worst ground (SOLID, PAVED and TREE bits) under an outline in px grown by the gap."""
-        x1, y1, x2, y2 = extent(outline)
-        left, top = max(0, int(x1 + MARGIN_PX - gap_px)), max(0, int(y1 + MARGIN_PX - gap_px))
-        right, bottom = int(x2 + MARGIN_PX + gap_px) + 2, int(y2 + MARGIN_PX + gap_px) + 2
+    def covers(self, unit: np.ndarray, cx: float, cy: float, length_px: float, width_px: float, turn_deg: float) -> int:
+        """Give the worst ground (SOLID, PAVED and TREE bits) under a unit outline that lies like this, in px."""
+        cos, sin = abs(math.cos(math.radians(turn_deg))), abs(math.sin(math.radians(turn_deg)))
+        reach_x, reach_y = (length_px * cos + width_px * sin) / 2, (length_px * sin + width_px * cos) / 2
+        left, top = max(0, int(cx - reach_x) + MARGIN_PX - 1), max(0, int(cy - reach_y) + MARGIN_PX - 1)
+        right, bottom = int(cx + reach_x) + MARGIN_PX + 2, int(cy + reach_y) + MARGIN_PX + 2
         block = self.occupied[top : max(0, bottom), left : max(0, right)]
-        if block.size == 0 or not block.any():
+        if not cv2.countNonZero(block):
             return FREE
-        centre, half = np.array(((x1 + x2) / 2, (y1 + y2) / 2)), np.array((x2 - x1 + 1e-6, y2 - y1 + 1e-6)) / 2
-        grown = (outline - centre) * (1 + gap_px / half) + (centre + MARGIN_PX - (left, top))
+        x, y = cx + MARGIN_PX - left, cy + MARGIN_PX - top
+        outline = place(unit, cx=x, cy=y, length_px=length_px, width_px=width_px, angle_deg=turn_deg)
         mask = np.zeros(block.shape, np.uint8)
-        cv2.fillPoly(mask, [to_fixed(grown)], 255, shift=4)
+        cv2.fillPoly(mask, [to_fixed(outline)], 255, shift=4)
         return int(np.bitwise_or.reduce((block & mask).ravel()))
 
     def thing(
@@ -150,17 +153,16 @@ class Builder:
         avoid: int = SOLID | TREE, gap_m: float = 0.4, ground: int = SOLID,
     ) -> bool:  # fmt: skip
         """Stand a thing at local (x, y) metres unless its ground is taken or far outside; say whether it stands."""
-        cx, cy = self.point(x, y)
-        pose = {"cx": cx, "cy": cy, "length_px": length / self.gsd_m, "width_px": width / self.gsd_m,
-                "angle_deg": angle + self.angle_deg}  # fmt: skip
         if self.far(x, y, length + width):
             return False
-        outline = place(unit, **pose)
-        if self.covers(outline, gap_m / self.gsd_m) & avoid:
+        (cx, cy), scale, turned = self.point(x, y), 1 / self.gsd_m, angle + self.angle_deg
+        length_px, width_px, gap_px = length * scale, width * scale, 2 * gap_m * scale + 1
+        if avoid and self.covers(unit, cx, cy, length_px + gap_px, width_px + gap_px, turned) & avoid:
             return False
+        outline = place(unit, cx=cx, cy=cy, length_px=length_px, width_px=width_px, angle_deg=turned)
         cv2.fillPoly(self.occupied, [to_fixed(outline + MARGIN_PX)], ground, shift=4)
-        self.things.append(Thing(label, outline, height_m=height, colour=colour[1], colour_name=colour[0],
-                                 variant=variant, seed=self.seed(), **pose))  # fmt: skip
+        self.things.append(Thing(label, unit, outline, cx, cy, length_px, width_px, turned, height, colour[1],
+                                 colour[0], variant, self.seed()))  # fmt: skip
         return True
 
     def spots(self, count: int, reach: float = 1.0) -> np.ndarray:

@@ -1,8 +1,7 @@
-"""Draw on pixels with sub-pixel precision: outlines, soft blends, supersampled patches and shadows.
+"""Draw on pixels with sub-pixel precision: masks of outlines, soft blends and lines.
 
 A point (x, y) in continuous pixels is (x - 0.5, y - 0.5) for OpenCV, whose integers are pixel centres. OpenCV fills
-half a pixel too much on every side, so exact shapes are drawn in a patch enlarged by nearest neighbour and averaged
-back, which leaves untouched pixels as they were.
+half a pixel too much on every side, so what has to be exact is drawn enlarged and averaged back (`exact_mask`, Sketch).
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ ONE = 1 << SHIFT
 
 
 def to_fixed(points: np.ndarray, scale: float = 1.0) -> np.ndarray:
-    """Convert (N, 2) px to OpenCV's fixed-point integers with SHIFT fractional bits, enlarged by `scale`."""
+    """Convert (..., 2) px to OpenCV's fixed-point integers with SHIFT fractional bits, enlarged by `scale`."""
     fixed = points * (scale * ONE)
     fixed += 0.5 - 0.5 * ONE
     return np.floor(fixed).astype(np.int32)
@@ -71,7 +70,7 @@ def draw_lines(rgb: np.ndarray, lines: Iterable[Line]) -> None:
     groups: dict[Colour, dict[tuple[int, int], list[np.ndarray]]] = {}
     for line in lines:
         pen = (int(255 * min(1.0, line.width_px)), max(1, round(line.width_px)))
-        groups.setdefault(line.colour, {}).setdefault(pen, []).append(to_fixed(line.points))
+        groups.setdefault(line.colour, {}).setdefault(pen, []).extend(to_fixed(line.paths))
     for colour, pens in groups.items():
         layer = np.zeros(rgb.shape[:2], np.uint8)
         for (value, thickness), paths in pens.items():
@@ -80,63 +79,3 @@ def draw_lines(rgb: np.ndarray, lines: Iterable[Line]) -> None:
         block = np.s_[box[1] : box[1] + box[3], box[0] : box[0] + box[2]]
         if box[2]:
             blend(rgb[block], np.full_like(rgb[block], colour), layer[block])
-
-
-class Patch:
-    """Hold an enlarged copy of the pixels around an outline; `close` averages it back into the image."""
-
-    def __init__(self, rgb: np.ndarray, outline: np.ndarray, *, pad: float = 1.0) -> None:
-        self.box = bounds(outline, pad, rgb.shape)
-        if self.box is None:
-            return
-        x1, y1, x2, y2 = self.box
-        self.block = rgb[y1:y2, x1:x2]
-        self.zoom = 4 if max(x2 - x1, y2 - y1) <= 72 else 2
-        size = ((x2 - x1) * self.zoom, (y2 - y1) * self.zoom)
-        self.pixels = cv2.resize(self.block, size, interpolation=cv2.INTER_NEAREST)
-
-    def fixed(self, points: np.ndarray) -> np.ndarray:
-        """Convert (N, 2) image px to this patch's fixed-point integers."""
-        assert self.box is not None
-        return to_fixed(points - self.box[:2], self.zoom)
-
-    def fill(self, points: np.ndarray, colour: Colour) -> None:
-        """Fill an outline (N, 2) px with one colour."""
-        cv2.fillPoly(self.pixels, [self.fixed(points)], colour, shift=SHIFT)
-
-    def line(self, points: np.ndarray, width_px: float, colour: Colour, *, closed: bool = False) -> None:
-        """Draw a line of a width in image px, at least one enlarged pixel wide."""
-        thickness = max(1, round(width_px * self.zoom))
-        cv2.polylines(self.pixels, [self.fixed(points)], closed, colour, thickness, cv2.LINE_AA, SHIFT)
-
-    def close(self) -> None:
-        """Average the enlarged pixels back into the image."""
-        size = (self.block.shape[1], self.block.shape[0])
-        self.block[...] = cv2.resize(self.pixels, size, interpolation=cv2.INTER_AREA)
-
-
-def cast_shadow(layer: np.ndarray, outline: np.ndarray, offset: np.ndarray, *, convex: bool = True) -> None:
-    """Add the shadow of a prism over `outline` (N, 2) px, whose top is moved by `offset`, to a uint8 layer."""
-    moved = outline + offset
-    if convex:
-        hull = cv2.convexHull(np.concatenate([outline, moved]).astype(np.float32))
-        cv2.fillConvexPoly(layer, to_fixed(hull), 255, lineType=cv2.LINE_AA, shift=SHIFT)
-        return
-    cv2.fillPoly(layer, [to_fixed(moved)], 255, lineType=cv2.LINE_AA, shift=SHIFT)
-    following, moved_following = np.roll(outline, -1, axis=0), np.roll(moved, -1, axis=0)
-    for quad in np.stack([outline, following, moved_following, moved], axis=1):
-        cv2.fillConvexPoly(layer, to_fixed(quad), 255, lineType=cv2.LINE_AA, shift=SHIFT)
-
-
-def cast_lifted_shadow(layer: np.ndarray, outline: np.ndarray, offset: np.ndarray) -> None:
-    """Add the shadow of a shape that stands off the ground (a plane) to a uint8 layer."""
-    cv2.fillPoly(layer, [to_fixed(outline + offset)], 255, lineType=cv2.LINE_AA, shift=SHIFT)
-
-
-def apply_shadow(rgb: np.ndarray, layer: np.ndarray, *, strength: float = 0.55, soft_px: float = 0.8) -> None:
-    """Darken the image in place under a shadow layer, slightly blue, with soft edges."""
-    if not layer.any():
-        return
-    soft = cv2.GaussianBlur(layer, (0, 0), soft_px).astype(np.float32)
-    keep = cv2.merge([1 - soft * np.float32(strength * k / 255) for k in (1.0, 0.97, 0.9)])
-    rgb[...] = cv2.multiply(rgb, keep, dtype=cv2.CV_8U)

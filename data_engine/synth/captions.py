@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from data_engine.synth.records import LAND, SceneObject
+from data_engine.synth.records import SceneObject
 
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 PLACES: dict[str, tuple[str, ...]] = {
@@ -74,14 +74,19 @@ def counted(count: int, label: str) -> str:
 
 
 def write_captions(
-    scene_class: str, objects: Sequence[SceneObject], land: np.ndarray, trees: int, rng: np.random.Generator
+    scene_class: str, objects: Sequence[SceneObject], share: dict[str, float], trees: int, rng: np.random.Generator
 ) -> tuple[str, ...]:
-    """Write three captions, lower case, of what is there: the leading class first, then its surroundings."""
+    """Write three captions, lower case, of what is there: the leading class first, then its surroundings.
+
+    `share` is what labels.land_shares gives.
+    """
     counts = Counter(entry.label for entry in objects)
-    return tuple(_caption(scene_class, counts, land, trees, rng) for _ in range(3))
+    return tuple(_caption(scene_class, counts, share, trees, rng) for _ in range(3))
 
 
-def _caption(scene_class: str, counts: Counter[str], land: np.ndarray, trees: int, rng: np.random.Generator) -> str:
+def _caption(
+    scene_class: str, counts: Counter[str], share: dict[str, float], trees: int, rng: np.random.Generator
+) -> str:
     lead = LEAD.get(scene_class, ())
     ranked = sorted(counts, key=lambda label: (label not in lead, -counts[label]))
     if ranked and ranked[0] in ITSELF.get(scene_class, ()):
@@ -95,7 +100,7 @@ def _caption(scene_class: str, counts: Counter[str], land: np.ndarray, trees: in
         return f"many green trees are {place}" if trees > 8 else f"it is a picture taken {place}"
     first = counted(counts[ranked[0]], ranked[0])
     parked = " parked" if ranked[0] in ("car", "plane") and scene_class in ("parking", "airport") else ""
-    rest = _surroundings(ranked[1:], counts, land, trees, rng)
+    rest = _surroundings(ranked[1:], counts, share, trees, rng)
     return f"{first} {verb(counts[ranked[0]])}{parked} {place}{rest}"
 
 
@@ -109,14 +114,13 @@ def _choose(options: Sequence[str], rng: np.random.Generator) -> str:
 
 
 def _surroundings(
-    labels: Sequence[str], counts: Counter[str], land: np.ndarray, trees: int, rng: np.random.Generator
+    labels: Sequence[str], counts: Counter[str], share: dict[str, float], trees: int, rng: np.random.Generator
 ) -> str:
-    share = np.bincount(land.ravel(), minlength=len(LAND)) / land.size
     options = [f" with {counted(counts[label], label)}" for label in labels[:2]]
     if trees > 8:
         options.append(" surrounded by many green trees")
-    if share[LAND.index("road")] > 0.06:
+    if share["road"] > 0.06:
         options.append(" near a road")
-    if 0.25 < share[LAND.index("water")] < 0.9:
+    if 0.25 < share["water"] < 0.9:
         options.append(" beside the water")
     return _choose(options, rng) if options and rng.random() < 0.8 else ""

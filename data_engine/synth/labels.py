@@ -74,33 +74,36 @@ def _cover_mask(layout: Layout) -> np.ndarray:
 
 def label_thing(thing: Thing, layout: Layout, shift: np.ndarray, hidden: np.ndarray) -> SceneObject | None:
     """Label one thing as seen on a day; None when it is decor, too small, cut by more than a half, or hidden."""
-    if thing.label not in OBJECT_LABELS or min(thing.length_px, thing.width_px) < 2 or thing.length_px < SMALLEST_PX:
+    if thing.label not in LARGE_M or min(thing.length_px, thing.width_px) < 2 or thing.length_px < SMALLEST_PX:
         return None
     outline, size_px = thing.outline + shift, layout.size_px
     x1, y1, x2, y2 = extent(outline)
-    if x2 <= 0 or y2 <= 0 or x1 >= size_px or y1 >= size_px:
+    if x2 <= 0 or y2 <= 0 or x1 >= size_px or y1 >= size_px or _is_hidden(thing.outline, hidden):
         return None
-    whole = x1 >= 0 and y1 >= 0 and x2 <= size_px and y2 <= size_px
-    ring = outline if whole else clip_ring(outline, size_px)
-    if not whole and (len(ring) < 3 or ring_area(ring) < max(4.0, 0.5 * ring_area(outline))):
-        return None
-    if _is_hidden(thing.outline, hidden):
-        return None
-    box = box_along(ring, 0.0 if thing.label == "storage tank" else thing.angle_deg)
+    angle_deg = 0.0 if thing.label == "storage tank" else thing.angle_deg
+    if x1 >= 0 and y1 >= 0 and x2 <= size_px and y2 <= size_px:
+        ring = outline
+        cx, cy = thing.cx + float(shift[0]), thing.cy + float(shift[1])
+        box = canonical_box(cx, cy, thing.length_px, thing.width_px, angle_deg)
+    else:
+        ring = clip_ring(outline, size_px)
+        if len(ring) < 3 or ring_area(ring) < max(4.0, 0.5 * ring_area(outline)):
+            return None
+        box = box_along(ring, angle_deg)
     length_m = max(thing.length_px, thing.width_px) * layout.gsd_m
     size = "large" if length_m >= LARGE_M[thing.label] else "small"
-    points = tuple((x, y) for x, y in ring.tolist())
-    return SceneObject(thing.label, Polygon(points), box, thing.colour_name, size, length_m)
+    return SceneObject(thing.label, Polygon(tuple(map(tuple, ring.tolist()))), box, thing.colour_name, size, length_m)
 
 
 def _is_hidden(outline: np.ndarray, hidden: np.ndarray) -> bool:
-    box = bounds(outline, 1, hidden.shape)
-    if box is None or not hidden[box[1] : box[3], box[0] : box[2]].any():
+    box = bounds(outline, 0, hidden.shape)
+    if box is None or not cv2.countNonZero(hidden[box[1] : box[3], box[0] : box[2]]):
         return False
     found = exact_mask(hidden.shape, outline)
     if found is None or not found[0].any():
         return False
-    return bool(hidden[box[1] : box[3], box[0] : box[2]][found[0]].mean() > 0.4)
+    (x1, y1, x2, y2), inside = found[1], found[0]
+    return bool(hidden[y1:y2, x1:x2][inside].mean() > 0.4)
 
 
 def label_things(
@@ -129,3 +132,9 @@ def land_cover(layout: Layout, shift_px: tuple[float, float] = (0.0, 0.0)) -> np
             x1, y1, x2, y2 = found[1]
             land[y1:y2, x1:x2][found[0]] = LAND.index(classes[thing.label])
     return land
+
+
+def land_shares(land: np.ndarray) -> dict[str, float]:
+    """Give the share of the image that each land cover class takes, from a raster of LAND indices."""
+    counts = cv2.calcHist([land], [0], None, [len(LAND)], [0, len(LAND)]).ravel()
+    return {name: float(count) / land.size for name, count in zip(LAND, counts, strict=True)}

@@ -7,8 +7,11 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from data_engine.synth.noise import crop, power_tile
+from data_engine.synth.noise import DEVIATION, crop, power_tile
 from data_engine.synth.records import Look
+
+ROUGH_FINE, ROUGH_BROAD = 0.035 * 128 / DEVIATION, 0.025 * 128 / DEVIATION
+"""Weights of the noise tiles in a gain of 128 levels: 3.5 % of fine and 2.5 % of broad roughness."""
 
 
 def random_look(rng: np.random.Generator) -> Look:
@@ -44,9 +47,9 @@ def _tone_table(look: Look) -> np.ndarray:
 def roughen(rgb: np.ndarray, seed: int) -> np.ndarray:
     """Weather every surface of a painted scene (H, W, 3) uint8 by a few percent of fine and broad noise."""
     rng = np.random.default_rng(seed)
-    rough = 1 + np.float32(0.035) * crop(power_tile(0.55), rng, rgb.shape[:2])
-    rough += np.float32(0.025) * crop(power_tile(1.0), rng, rgb.shape[:2])
-    return cv2.multiply(rgb, cv2.merge([rough, rough, rough]), dtype=cv2.CV_8U)
+    fine, broad = (crop(power_tile(exponent), rng, rgb.shape[:2]) for exponent in (0.55, 1.0))
+    gain = cv2.addWeighted(fine, ROUGH_FINE, broad, ROUGH_BROAD, 128 * (1 - ROUGH_FINE - ROUGH_BROAD))
+    return cv2.multiply(rgb, cv2.merge([gain, gain, gain]), scale=1 / 128)
 
 
 def expose(rgb: np.ndarray, look: Look) -> np.ndarray:
@@ -57,6 +60,6 @@ def expose(rgb: np.ndarray, look: Look) -> np.ndarray:
         rgb = cv2.warpAffine(rgb, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
     rgb = cv2.GaussianBlur(rgb, (0, 0), look.blur_px)
     rgb = cv2.LUT(rgb, _tone_table(look))
-    rng = np.random.default_rng(look.seed)
-    grain = (look.noise * crop(power_tile(0.1), rng, rgb.shape[:2])).astype(np.int16)
-    return cv2.add(rgb, cv2.merge([grain, grain, np.roll(grain, 3, axis=1)]), dtype=cv2.CV_8U)
+    grain = crop(power_tile(0.1), np.random.default_rng(look.seed), rgb.shape[:2])
+    strength = look.noise / DEVIATION
+    return cv2.addWeighted(rgb, 1, cv2.merge([grain, grain, np.roll(grain, 3, axis=1)]), strength, -128 * strength)

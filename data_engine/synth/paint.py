@@ -1,4 +1,4 @@
-"""Paint a layout under a look, bottom up: ground, areas, lines, flat things, then shadows and what casts them."""
+"""Paint a layout under a look, bottom up: ground, areas, lines, flat things, shadows, then what casts them."""
 
 from __future__ import annotations
 
@@ -9,27 +9,20 @@ import numpy as np
 
 from data_engine.synth import paint_structures as structures
 from data_engine.synth import paint_vehicles as vehicles
-from data_engine.synth.canvas import (
-    Patch,
-    apply_shadow,
-    blend,
-    bounds,
-    cast_lifted_shadow,
-    cast_shadow,
-    draw_lines,
-    fill_mask,
-    to_fixed,
-)
+from data_engine.synth.canvas import blend, bounds, draw_lines, fill_mask
 from data_engine.synth.looks import expose, roughen
+from data_engine.synth.paint_buildings import paint_building
 from data_engine.synth.records import Area, Layout, Look, Thing
+from data_engine.synth.shadows import DARKNESS, darken, shadow_layer
+from data_engine.synth.sketch import Sketch
 from data_engine.synth.surfaces import render_ground, render_surface
 from data_engine.synth.trees import paint_trees
 
-PAINTERS: dict[str, Callable[[Patch, Thing, Look], None]] = {
+PAINTERS: dict[str, Callable[[Sketch, Thing, Look], None]] = {
     "baseball field": structures.paint_baseball_field,
     "basketball court": structures.paint_basketball_court,
     "bridge": structures.paint_bridge,
-    "building": structures.paint_building,
+    "building": paint_building,
     "car": vehicles.paint_car,
     "container": structures.paint_container,
     "football field": structures.paint_football_field,
@@ -45,30 +38,58 @@ PAINTERS: dict[str, Callable[[Patch, Thing, Look], None]] = {
     "train": vehicles.paint_train,
     "truck": vehicles.paint_truck,
 }
-LOW = {"bridge", "car", "gate", "pier", "platform", "ship", "train", "truck"}
+LOW = {"car", "gate", "pier", "platform", "ship", "train", "truck"}
+"""Things that can stand in the shadow of others."""
 
 
 def paint_layout(layout: Layout, look: Look) -> np.ndarray:
     """Render a layout as uint8 (size_px, size_px, 3) RGB on this day."""
+    return expose(roughen(paint_surfaces(layout, look), layout.seed), look)
+
+
+def paint_surfaces(layout: Layout, look: Look) -> np.ndarray:
+    """Paint what stands there with its shadows, uint8 (size_px, size_px, 3), as no camera has seen it yet."""
     shape = (layout.size_px, layout.size_px)
     rgb = render_ground(layout.ground, shape, gsd_m=layout.gsd_m, season=look.season, shadow_deg=look.shadow_deg,
                          seed=layout.seed)  # fmt: skip
-    for area in layout.areas:
+    for area in _joined(layout.areas):
         _paint_area(rgb, area, layout.gsd_m, look)
     draw_lines(rgb, layout.lines)
-    trees = [thing for thing in layout.things if thing.label == "tree"]
-    flat = [thing for thing in layout.things if thing.height_m <= 0]
-    bridges = [thing for thing in layout.things if thing.label == "bridge"]
-    low = [thing for thing in layout.things if thing.label in LOW and thing.label != "bridge"]
-    tall = [thing for thing in layout.things if thing.height_m > 0 and thing.label not in LOW and thing.label != "tree"]
+    flat, bridges, low, tall, trees = split_things(layout.things)
     _paint_things(rgb, flat, look)
-    for layer in (bridges, low):
-        _shade(rgb, layer, layout.gsd_m, look)
-        _paint_things(rgb, layer, look)
-    _shade(rgb, [*tall, *trees], layout.gsd_m, look)
-    _paint_things(rgb, tall, look)
+    if bridges:
+        darken(rgb, shadow_layer(layout, bridges, look))
+        _paint_things(rgb, bridges, look)
+    shade = shadow_layer(layout, (*tall, *trees), look)
+    darken(rgb, cv2.max(shade, shadow_layer(layout, low, look)) if low else shade)
+    _paint_things(rgb, (*low, *tall), look, shade)
     paint_trees(rgb, trees, look)
-    return expose(roughen(rgb, layout.seed), look)
+    return rgb
+
+
+def split_things(things: Iterable[Thing]) -> tuple[list[Thing], list[Thing], list[Thing], list[Thing], list[Thing]]:
+    """Sort things into painting layers: flat, bridges, low, tall, trees."""
+    flat, bridges, low, tall, trees = layers = ([], [], [], [], [])  # type: ignore[var-annotated]
+    for thing in things:
+        if thing.label == "tree":
+            trees.append(thing)
+        elif thing.height_m <= 0:
+            flat.append(thing)
+        else:
+            (bridges if thing.label == "bridge" else low if thing.label in LOW else tall).append(thing)
+    return layers
+
+
+def _joined(areas: Iterable[Area]) -> list[Area]:
+    """Join areas that follow each other and look alike (streets, lots), so that each surface is made once."""
+    joined: list[Area] = []
+    for area in areas:
+        last = joined[-1] if joined else None
+        if last and area.row_deg is None and (last.surface, last.soft_px) == (area.surface, area.soft_px):
+            joined[-1] = Area(last.surface, (*last.rings, *area.rings), last.seed, last.soft_px)
+        else:
+            joined.append(area)
+    return joined
 
 
 def _paint_area(rgb: np.ndarray, area: Area, gsd_m: float, look: Look) -> None:
@@ -79,30 +100,28 @@ def _paint_area(rgb: np.ndarray, area: Area, gsd_m: float, look: Look) -> None:
     x1, y1, x2, y2 = box
     mask = fill_mask((y2 - y1, x2 - x1), (ring - (x1, y1) for ring in area.rings))
     if area.soft_px > 0.3:
-        mask = cv2.GaussianBlur(mask, (0, 0), area.soft_px)
+        mask = soften(mask, area.soft_px)
     texture = render_surface(area.surface, mask.shape, gsd_m=gsd_m, season=look.season, shadow_deg=look.shadow_deg,
                              seed=area.seed, row_deg=area.row_deg)  # fmt: skip
     blend(rgb[y1:y2, x1:x2], texture, mask)
 
 
-def _shade(rgb: np.ndarray, things: Iterable[Thing], gsd_m: float, look: Look) -> None:
-    layer = np.zeros(rgb.shape[:2], np.uint8)
-    angle = np.radians(look.shadow_deg)
-    direction = np.array([np.cos(angle), np.sin(angle)]) * look.shadow_ratio / gsd_m
-    for thing in things:
-        if thing.label == "tree":
-            x, y = to_fixed(np.array((thing.cx, thing.cy)) + direction * (0.6 * thing.height_m)).tolist()
-            cv2.circle(layer, (x, y), int(thing.length_px * 7), 255, -1, cv2.LINE_AA, 4)
-        elif thing.label == "plane":
-            cast_lifted_shadow(layer, thing.outline, direction * thing.height_m)
-        else:
-            cast_shadow(layer, thing.outline, direction * thing.height_m, convex="ell" not in thing.variant)
-    apply_shadow(rgb, layer, soft_px=0.5 + 0.3 / gsd_m * 0.5)
+def soften(mask: np.ndarray, sigma_px: float) -> np.ndarray:
+    """Blur a uint8 mask by a Gaussian; wide ones at a quarter of the resolution."""
+    if sigma_px < 4 or min(mask.shape) < 16:
+        return cv2.GaussianBlur(mask, (0, 0), sigma_px)
+    size = (max(1, mask.shape[1] // 4), max(1, mask.shape[0] // 4))
+    small = cv2.GaussianBlur(cv2.resize(mask, size, interpolation=cv2.INTER_AREA), (0, 0), sigma_px / 4)
+    return cv2.resize(small, mask.shape[::-1], interpolation=cv2.INTER_LINEAR)
 
 
-def _paint_things(rgb: np.ndarray, things: Iterable[Thing], look: Look) -> None:
+def _paint_things(rgb: np.ndarray, things: Iterable[Thing], look: Look, shade: np.ndarray | None = None) -> None:
+    sketch = Sketch()
     for thing in things:
-        patch = Patch(rgb, thing.outline, pad=2)
-        if patch.box is not None:
-            PAINTERS[thing.label](patch, thing, look)
-            patch.close()
+        light = 1.0
+        if shade is not None and thing.label in LOW:
+            row, col = (min(max(0, int(at)), shade.shape[0] - 1) for at in (thing.cy, thing.cx))
+            light = 1 - DARKNESS[0] * int(shade[row, col]) / 255
+        sketch.hold(thing, light)
+        PAINTERS[thing.label](sketch, thing, look)
+    sketch.draw(rgb)

@@ -30,18 +30,22 @@ class Area:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Line:
-    """Draw a thin line along `points` (N, 2) px; a width below one pixel fades instead of vanishing."""
+    """Draw thin lines along `paths` (K, N, 2) px; a width below one pixel fades instead of vanishing."""
 
-    points: np.ndarray
+    paths: np.ndarray
     width_px: float
     colour: Colour
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Thing:
-    """Stand one object on the ground: its outline in px, its pose (centre px, sides px, angle) and its paint."""
+    """Stand one object on the ground: its pose (centre px, sides px, angle), its shape and its paint.
+
+    `unit` is the shape in its own frame (outlines.py), `outline` the same (N, 2) in px.
+    """
 
     label: str
+    unit: np.ndarray
     outline: np.ndarray
     cx: float
     cy: float

@@ -6,7 +6,7 @@ import numpy as np
 
 from data_engine.synth.captions import write_captions
 from data_engine.synth.kinds import choose_kind, lay_out
-from data_engine.synth.labels import label_things, land_cover
+from data_engine.synth.labels import label_things, land_cover, land_shares
 from data_engine.synth.looks import random_look
 from data_engine.synth.paint import paint_layout
 from data_engine.synth.records import Layout, Look, Scene
@@ -26,7 +26,7 @@ def photograph(layout: Layout, look: Look, *, seed: int) -> Scene:
     objects = label_things(layout, layout.things, look.shift_px)
     land = land_cover(layout, look.shift_px)
     trees = sum(thing.label == "tree" for thing in layout.things)
-    captions = write_captions(layout.kind, objects, land, trees, np.random.default_rng([seed, 3]))
+    captions = write_captions(layout.kind, objects, land_shares(land), trees, np.random.default_rng([seed, 3]))
     crs, transform = place_on_map(seed, layout.gsd_m)
     return Scene(rgb, objects, land, layout.kind, captions[0], layout.gsd_m, crs, transform, seed, captions)
 

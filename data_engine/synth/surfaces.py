@@ -5,13 +5,14 @@ A surface knows nothing about shapes: `render_surface` fills a rectangle, canvas
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
 import numpy as np
 
-from data_engine.synth.noise import CANOPY_M_PER_PX, canopy_tile, crop, power_tile
+from data_engine.synth.noise import CANOPY_M_PER_PX, DEVIATION, canopy_tile, crop, power_tile
 from data_engine.synth.records import Colour
 
 Ramp = tuple[Colour, ...]
@@ -93,13 +94,16 @@ def ramp_table(surface: str, season_percent: int) -> np.ndarray:
 
 
 def _canopy(rng: np.random.Generator, shape: tuple[int, int], gsd_m: float, shadow_deg: float) -> np.ndarray:
+    """Light a canopy from the sun's side: float32 levels about 0; crowns stay at least a few pixels wide."""
     zoom = CANOPY_M_PER_PX / gsd_m
-    height = crop(canopy_tile(), rng, shape, zoom=zoom)
-    slope_x = cv2.Sobel(height, cv2.CV_32F, 1, 0, ksize=3)
-    slope_y = cv2.Sobel(height, cv2.CV_32F, 0, 1, ksize=3)
+    level = int(np.clip(round(-math.log2(zoom)), 0, 2))
+    height = crop(canopy_tile(level), rng, shape, zoom=max(zoom * 2**level, 0.8))
     angle = np.radians(shadow_deg)
-    lit = slope_x * np.float32(np.cos(angle)) + slope_y * np.float32(np.sin(angle))
-    return 128 * height + np.float32(30 * min(1.6, max(0.6, 1 / zoom**0.5))) * lit + 16
+    cos, sin, strength = float(np.cos(angle)), float(np.sin(angle)), 0.12 * min(1.6, max(0.6, 1 / zoom**0.5))
+    kernel = np.array([[-cos - sin, -2 * sin, cos - sin], [-2 * cos, 0, 2 * cos], [sin - cos, 2 * sin, cos + sin]])
+    kernel *= strength
+    kernel[1, 1] += 0.5
+    return cv2.filter2D(height, cv2.CV_32F, kernel, delta=-80)
 
 
 def _rows(shape: tuple[int, int], gsd_m: float, rows_m: float, row_deg: float) -> np.ndarray:
@@ -127,8 +131,10 @@ def render_ground(
         return base
     second = render_surface(MOTTLE[surface], shape, gsd_m=gsd_m, season=season, shadow_deg=shadow_deg, seed=seed + 1)
     rng = np.random.default_rng(seed + 2)
-    patches = crop(power_tile(1.5), rng, shape, zoom=float(np.clip(1.2 / gsd_m, 0.3, 8)))
-    weight = np.clip(patches * np.float32(0.55) + np.float32(rng.uniform(-0.4, 0.3)), 0, np.float32(0.8))
+    patches = crop(power_tile(1.5), rng, shape, zoom=float(np.clip(1.2 / gsd_m, 0.8, 8)))
+    share = float(rng.uniform(-0.4, 0.3))
+    table = np.clip((np.arange(256) - 128) / DEVIATION * 0.55 + share, 0, 0.8).astype(np.float32)
+    weight = cv2.LUT(patches, table)
     return cv2.blendLinear(second, base, weight, 1 - weight)
 
 
@@ -138,14 +144,12 @@ def render_surface(
 ) -> np.ndarray:  # fmt: skip
     """Fill (rows, cols) with a surface's texture: uint8 (rows, cols, 3); the seed fixes the pattern."""
     rng, entry = np.random.default_rng(seed), SURFACES[surface]
-    broad_zoom = float(np.clip(0.8 / gsd_m, 0.25, 6))
-    level = entry.broad * crop(power_tile(1.5), rng, shape, zoom=broad_zoom)
-    level += 128 + float(rng.normal(0, 8))
+    broad = crop(power_tile(1.5), rng, shape, zoom=float(np.clip(0.8 / gsd_m, 0.8, 6)))
+    mean = 128 + 8 * float(rng.standard_normal()) - 128 * (entry.broad + entry.fine) / DEVIATION
+    fine = crop(power_tile(0.55), rng, shape) if entry.fine else broad
+    index = cv2.addWeighted(broad, entry.broad / DEVIATION, fine, entry.fine / DEVIATION, mean)
     if surface == "forest":
-        level += _canopy(rng, shape, gsd_m, shadow_deg) - 96
-    else:
-        level += entry.fine * crop(power_tile(0.55), rng, shape)
+        index = cv2.add(index, _canopy(rng, shape, gsd_m, shadow_deg), dtype=cv2.CV_8U)
     if entry.rows_m and row_deg is not None:
-        level += _rows(shape, gsd_m, entry.rows_m, row_deg)
-    index = np.clip(level, 0, 255).astype(np.uint8)
+        index = cv2.add(index, _rows(shape, gsd_m, entry.rows_m, row_deg), dtype=cv2.CV_8U)
     return cv2.LUT(cv2.merge([index, index, index]), ramp_table(surface, round(season * 100)))

@@ -8,7 +8,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from data_engine.synth.noise import crop, power_tile
+from data_engine.synth.noise import DEVIATION, crop, power_tile
 from data_engine.synth.records import Look, Thing
 
 STAMP_PX, STAMPS = 48, 12
@@ -27,7 +27,7 @@ def _stamps() -> tuple[np.ndarray, np.ndarray]:
             turn, reach, size = rng.uniform(0, 6.28), 0.62 * rng.uniform(0, 1) ** 0.6, rng.uniform(0.22, 0.42)
             away = ((x - reach * np.cos(turn)) ** 2 + (y - reach * np.sin(turn)) ** 2) / size**2
             height = np.maximum(height, np.sqrt(np.clip(1 - away, 0, 1)) * size + 0.35 * (1 - reach) * (away < 1))
-        leaves = crop(power_tile(0.8), rng, x.shape, zoom=0.6)
+        leaves = (crop(power_tile(0.8), rng, x.shape, zoom=0.6).astype(np.float32) - 128) / DEVIATION
         slope = cv2.Sobel(cv2.GaussianBlur(height.astype(np.float32), (0, 0), 1.2), cv2.CV_32F, 1, 0, ksize=3)
         bright.append(0.6 + 0.62 * height + 0.75 * slope - 0.16 * x + 0.1 * leaves)
         cover.append(np.clip(height * 9 - 0.5, 0, 1))
