@@ -64,11 +64,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Hold what was read for one request: tiled images, their notes, grids, trace, and the window they show."""
+    """Hold what was read for one request: tiled images, notes, grids (shared, of the files), trace, window."""
 
     images: tuple[TiledImage, ...] = ()
     notes: tuple[str, ...] = ()
     grids: tuple[Grid, ...] = ()
+    file_grids: tuple[Grid, ...] = ()
     trace: tuple[TraceStep, ...] = ()
     window: Window | None = None
 
@@ -188,6 +189,7 @@ class Nadir:
             tuple(Image(path=str(path)) for path in request.images),
             view.window,
             request.bands,
+            view.file_grids,
         )
 
     def _tile(self, rasters: Sequence[Raster], request: Request) -> View:
@@ -210,7 +212,8 @@ class Nadir:
                 images.append(tiled)
                 notes.append(self.processor.escape(_note(rendering, len(renderings), request.bands)))
                 trace += [TraceStep(date, tile, rendering.name, tile.reason) for tile in plan.tiles]
-        return View(tuple(images), tuple(notes), tuple(raster.grid for raster in rasters), tuple(trace), window)
+        grids, file_grids = tuple(raster.grid for raster in rasters), tuple(raster.file_grid for raster in rasters)
+        return View(tuple(images), tuple(notes), grids, file_grids, tuple(trace), window)
 
     def _renderings(self, raster: Raster, bands: str | None) -> tuple[Rendering, ...]:
         """Choose one rendering, or those that are asked for; InstructionError where the model takes fewer."""

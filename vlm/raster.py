@@ -55,11 +55,15 @@ class Raster:
     """Read windows of one image at any size; open with Raster.open, close with close or `with`."""
 
     def __init__(self, dataset: DatasetReader | Draped, path: str, grid: Grid, *, origin: Raster | None = None) -> None:
-        """Take an open dataset; `origin` is the file before it was warped, whose bands and statistics count."""
+        """Take an open dataset; `origin` is the file before it was warped, whose bands and statistics count.
+
+        `grid` is that of the dataset, `file_grid` that of the file before it was warped.
+        """
         self.dataset = dataset
         self._origin = origin
         self.path = path
         self.grid = grid
+        self.file_grid = grid if origin is None or dataset is origin.dataset else origin.grid
         self.width, self.height, self.count = grid.width, grid.height, int(dataset.count)
         with reading(path):
             self.dtype = str(dataset.dtypes[0])

@@ -86,7 +86,8 @@ class Answer:
     (`{ref box:0,1}`) writes the regions' phrase before them. Literal braces are doubled. Answers that a model gave
     also keep the raw `text`, the parse `issues`, `cost`, `trace`, the `images` they are about, the `grids` of these,
     which place regions on the map, the `window` that was looked at (None for the whole image) and the `bands` that
-    were asked for (None for the usual picture).
+    were asked for (None for the usual picture). `file_grids` are the grids of the files themselves: a second date that
+    was laid on the first one's grid has another.
     """
 
     template: str
@@ -101,6 +102,7 @@ class Answer:
     images: tuple[Image, ...] = ()
     window: Window | None = None
     bands: str | None = None
+    file_grids: tuple[Grid, ...] = ()
 
     def to_geojson(self, path: str | Path) -> Path:
         """Write the regions as RFC 7946 GeoJSON (WGS84); without georeference, pixels and a member that says so."""

@@ -1,4 +1,6 @@
-"""Answers as label files of object detection: COCO JSON, DOTA text, YOLO text. Coordinates are pixels of the image.
+"""Answers as label files of object detection: COCO JSON, DOTA text, YOLO text.
+
+Coordinates are pixels of the image's own file: a region of a date that was laid on the first one's grid is moved back.
 
 COCO: https://cocodataset.org/#format-data. DOTA: eight corner numbers, class, difficult (DOTA-v1.0). YOLO: class
 number, then centre and size, or eight corner numbers (OBB), or a polygon, all divided by the image's width and height.
@@ -19,7 +21,7 @@ from vlm.geometry.shapes import HBB, Geometry, Mask, Polygon
 from vlm.output import write_text
 from vlm.place import sound_polygons
 from vlm.records import Answer
-from vlm.vector_rows import Row, image_names, rows_of, size_of
+from vlm.vector_rows import Row, file_grids, image_names, in_file, rows_of, size_of
 
 NAMELESS = "object"
 _LARGEST_RLE_PX = 100_000_000
@@ -36,10 +38,10 @@ def answers_to_coco(answers: Sequence[Answer]) -> dict[str, Any]:
 
     Raises OutputError when the size of an image is not known.
     """
-    rows = list(rows_of(answers))
+    rows = [in_file(row) for row in rows_of(answers)]
     sizes = {row.image_name: size_of(row, "COCO") for row in rows}
     for answer, names in zip(answers, image_names(answers), strict=True):
-        for name, grid in zip(names, answer.grids, strict=False):
+        for name, grid in zip(names, file_grids(answer), strict=False):
             sizes.setdefault(name, (grid.width, grid.height))
     images = {name: number for number, name in enumerate(sizes, start=1)}
     classes = {name: number for number, name in enumerate(classes_of(rows), start=1)}
@@ -64,7 +66,7 @@ def answers_to_coco(answers: Sequence[Answer]) -> dict[str, Any]:
 
 def write_dota(answers: Sequence[Answer], path: Path) -> Path:
     """Write DOTA text: `path` itself when it ends in .txt (one image only), else a folder with a file per image."""
-    for file, rows in _files(list(rows_of(answers)), answers, path):
+    for file, rows in _files([in_file(row) for row in rows_of(answers)], answers, path):
         gsd_m = next((row.map_grid.gsd_m for row in rows if row.map_grid is not None), None)
         lines = ["imagesource:unknown", f"gsd:{'null' if gsd_m is None else round(gsd_m, 6)}"]
         for row in rows:
@@ -92,7 +94,7 @@ def write_yolo_seg(answers: Sequence[Answer], path: Path) -> Path:
 
 def _write_yolo(answers: Sequence[Answer], path: Path, line: Line) -> Path:
     """Write one file per image and, beside them, classes.txt (`<name>.classes.txt` for a single file)."""
-    rows = list(rows_of(answers))
+    rows = [in_file(row) for row in rows_of(answers)]
     classes = classes_of(rows)
     for file, rows_of_image in _files(rows, answers, path):
         text = "".join(

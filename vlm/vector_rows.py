@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,6 +13,7 @@ from vlm.geometry.convert import to_hbb
 from vlm.geometry.shapes import HBB, OBB, Mask, Polygon
 from vlm.measure import measure
 from vlm.records import Answer, Region
+from vlm.regrid import move_to_grid
 
 if TYPE_CHECKING:
     from vlm.grid import Grid
@@ -22,12 +23,16 @@ KINDS: dict[type, str] = {HBB: "box", OBB: "obb", Polygon: "polygon", Mask: "mas
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Hold one region of one answer, the name of its image and its grid (None when the answer carries none)."""
+    """Hold one region of one answer, the name of its image and its grid (None when the answer carries none).
+
+    `file_grid` is the grid of the image's own file, where that is another one (a date laid on the first one's grid).
+    """
 
     answer: Answer
     region: Region
     image_name: str
     grid: Grid | None
+    file_grid: Grid | None = None
 
     @property
     def map_grid(self) -> Grid | None:
@@ -40,7 +45,26 @@ def rows_of(answers: Sequence[Answer]) -> Iterator[Row]:
     for answer, names in zip(answers, image_names(answers), strict=True):
         for region in answer.regions:
             grid = answer.grids[region.image] if region.image < len(answer.grids) else None
-            yield Row(answer, region, names[region.image], grid)
+            own = answer.file_grids[region.image] if region.image < len(answer.file_grids) else grid
+            yield Row(answer, region, names[region.image], grid, None if own == grid else own)
+
+
+def in_file(row: Row) -> Row:
+    """Give a row in the pixels of its own file; OutputError where the region has no place in it."""
+    if row.grid is None or row.file_grid is None:
+        return row
+    moved = move_to_grid(row.region.geometry, row.grid, row.file_grid)
+    if moved is None:
+        raise OutputError(
+            f"a region ({row.region.phrase or 'without a phrase'}) has no place in the pixels of {row.image_name}, "
+            "which was laid on the grid of the first date: expected ground that both show; write GeoJSON instead"
+        )
+    return replace(row, region=replace(row.region, geometry=moved), grid=row.file_grid, file_grid=None)
+
+
+def file_grids(answer: Answer) -> tuple[Grid, ...]:
+    """Give the grid of each image's own file."""
+    return answer.file_grids or answer.grids
 
 
 def image_names(answers: Sequence[Answer]) -> list[list[str]]:
@@ -63,8 +87,9 @@ def image_names(answers: Sequence[Answer]) -> list[list[str]]:
 
 
 def properties(row: Row) -> dict[str, Any]:
-    """Give a region's attributes: phrase, kind, image, pixel boxes, measures (on a map), instruction and text."""
-    box = to_hbb(row.region.geometry)
+    """Give a region's attributes: phrase, kind, image, boxes in that file's pixels, measures (on a map), words."""
+    own = in_file(row).region.geometry
+    box = to_hbb(own)
     values: dict[str, Any] = {
         "phrase": row.region.phrase,
         "kind": KINDS[type(row.region.geometry)],
@@ -72,9 +97,8 @@ def properties(row: Row) -> dict[str, Any]:
         "image_name": row.image_name,
         "box_px": _rounded(box.x1, box.y1, box.x2, box.y2),
     }
-    if isinstance(row.region.geometry, OBB):
-        obb = row.region.geometry
-        values["obb_px"] = _rounded(obb.cx, obb.cy, obb.w, obb.h, obb.angle_deg)
+    if isinstance(own, OBB):
+        values["obb_px"] = _rounded(own.cx, own.cy, own.w, own.h, own.angle_deg)
     if row.map_grid is not None:
         values |= {name: round(value, 3) for name, value in measured(row).items()}
         if "area_ha" in values:

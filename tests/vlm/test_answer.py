@@ -53,6 +53,8 @@ def test_regions_of_a_window_are_in_the_pixels_of_the_image(tiny: Nadir, picture
     answer = tiny._placed(request, view, "<box>[[0,0,1000,500]]</box>", COST)
     assert answer.regions[0].geometry == HBB(40, 20, 90, 35)
     assert answer.window == Window(40, 20, 50, 30)
+    assert answer.window == Window(40, 20, 50, 30)
+    assert answer.window == Window(40, 20, 50, 30)
 
 
 def test_regions_that_a_user_points_at_are_said_in_the_windows_frame(tiny: Nadir, picture: Path) -> None:
@@ -79,7 +81,9 @@ def test_a_region_is_said_as_what_it_is(tiny: Nadir, picture: Path, geometry: Ge
 def test_a_region_of_the_second_date_names_its_image(tiny: Nadir, picture: Path) -> None:
     region = Region(HBB(0, 0, 100, 30), image=1)
     request = Request("What is here?", (picture, picture), regions=(region,))
-    assert tiny.words(request, tiny.look(request)) == "What is here? <box image=2>[[0,0,1000,500]]</box>"
+    view = tiny.look(request)
+    assert tiny.words(request, view) == "What is here? <box image=2>[[0,0,1000,500]]</box>"
+    assert tiny._placed(request, view, "", COST).file_grids == view.grids
     with pytest.raises(InstructionError, match="lies in image 2"):
         tiny.ask(picture, "What is here?", regions=(region,))
 

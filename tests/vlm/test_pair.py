@@ -57,8 +57,9 @@ def test_the_second_date_lies_on_the_grid_of_the_first(tmp_path: Path, name: str
     write_raster(tmp_path / "a.tif", ground(100, 110, FIRST), **FIRST)
     write_raster(tmp_path / "b.tif", ground(height, width, where), **where)
     first, second = open_pair(tmp_path / "a.tif", tmp_path / "b.tif")
-    with first, second:
+    with first, second, Raster.open(tmp_path / "b.tif") as alone:
         assert second.grid == first.grid
+        assert second.file_grid == alone.grid
         assert (second.width, second.height) == (110, 100)
         expected, _ = read_whole(first)
         values, valid = read_whole(second)

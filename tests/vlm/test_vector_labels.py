@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from vlm.errors import OutputError
-from vlm.geometry import HBB, OBB, Mask, Polygon
+from vlm.geometry import HBB, OBB, Mask, Polygon, to_shapely
 from vlm.grid import Grid
 from vlm.records import Answer, Image, Region
+from vlm.regrid import move_to_grid
 from vlm.vector import write_answers
 from vlm.vector_labels import answers_to_coco, encode_rle
+from vlm.vector_rows import properties, rows_of
 
 GRID = Grid(200, 100)
 BOXES = Answer("", (Region(HBB(20, 10, 60, 50), "small ship"), Region(HBB(190, 90, 230, 120), "car")), grids=(GRID,))
@@ -129,3 +131,69 @@ def test_unknown_image_size_is_a_sentence(tmp_path: Path, format: str) -> None:
 
 def test_coco_file_is_json(tmp_path: Path) -> None:
     assert json.loads(write_answers((BOXES,), tmp_path / "a.json", format="coco").read_text())["annotations"]
+
+
+FIRST = Grid(200, 100, "EPSG:32633", (10.0, 0.0, 390_000.0, 0.0, -10.0, 5_820_000.0))
+# The second date's own file: twice as fine, and its first pixel lies 50 px right of and 20 px below the first date's.
+OWN = Grid(300, 200, "EPSG:32633", (5.0, 0.0, 390_500.0, 0.0, -5.0, 5_819_800.0))
+RING = np.ones((6, 6), bool)
+RING[2:4, 2:4] = False
+
+
+def warped(*regions: Region) -> Answer:
+    answer = Answer("", regions, grids=(FIRST, FIRST), file_grids=(FIRST, OWN))
+    return named(answer, "before.tif", "after.tif")
+
+
+def test_labels_of_a_warped_date_are_in_the_pixels_of_its_own_file(tmp_path: Path) -> None:
+    answer = warped(Region(HBB(60, 30, 80, 40), "old"), Region(HBB(60, 30, 80, 40), "new", image=1))
+    coco = answers_to_coco([answer])
+    assert [(image["file_name"], image["width"], image["height"]) for image in coco["images"]] == [
+        ("before.tif", 200, 100), ("after.tif", 300, 200),
+    ]  # fmt: skip
+    old, new = coco["annotations"]
+    assert old["bbox"] == [60, 30, 20, 10]
+    assert new["bbox"] == pytest.approx([20, 20, 40, 20], abs=0.01)
+    folder = write_answers((answer,), tmp_path / "yolo", format="yolo")
+    numbers = [float(value) for value in (folder / "after.txt").read_text().split()[1:]]
+    assert numbers == pytest.approx([40 / 300, 30 / 200, 40 / 300, 20 / 200], abs=1e-4)
+    lines = (write_answers((answer,), tmp_path / "dota", format="dota") / "after.txt").read_text().splitlines()
+    assert lines[1] == "gsd:5.0"
+    assert [float(v) for v in lines[2].split()[:8]] == pytest.approx([20, 20, 60, 20, 60, 40, 20, 40], abs=0.01)
+
+
+def test_images_of_a_pair_without_regions_keep_their_own_size() -> None:
+    assert [image["width"] for image in answers_to_coco([warped()])["images"]] == [200, 300]
+
+
+def test_every_shape_moves_into_the_pixels_of_its_own_file() -> None:
+    turned = Grid(200, 300, "EPSG:32633", (0.0, 5.0, 390_500.0, -5.0, 0.0, 5_819_800.0))
+    shapes = (
+        HBB(60, 30, 80, 40), OBB(70, 35, 20, 8, 25), Polygon(((60, 30), (80, 30), (80, 45), (60, 40))),
+        Mask(RING, HBB(60, 30, 78, 48)),
+    )  # fmt: skip
+    for own in (OWN, turned):
+        for shape in shapes:
+            moved = move_to_grid(shape, FIRST, own)
+            assert moved is not None and type(moved) is type(shape)
+            back = move_to_grid(moved, own, FIRST)
+            assert back is not None
+            off = to_shapely(back).symmetric_difference(to_shapely(shape)).area
+            assert off < 0.01 * to_shapely(shape).area + 0.2
+            assert to_shapely(moved).area == pytest.approx(4 * to_shapely(shape).area, rel=0.01)
+
+
+def test_boxes_in_tables_are_in_the_pixels_of_the_image_they_name() -> None:
+    answer = warped(Region(OBB(70, 35, 20, 10, 0), "new", image=1))
+    (row,) = rows_of((answer,))
+    values = properties(row)
+    assert values["image_name"] == "after.tif"
+    assert values["obb_px"] == pytest.approx([40, 30, 40, 20, 0], abs=0.01)
+    assert values["box_px"] == pytest.approx([20, 20, 60, 40], abs=0.01)
+
+
+def test_a_region_without_a_place_in_its_file_is_refused_in_words() -> None:
+    far = Grid(10, 10, "EPSG:3035", (1e6, 0.0, -5e7, 0.0, -1e6, 5e7))
+    answer = replace(warped(Region(HBB(1, 1, 2, 2), "x", image=1)), grids=(far, far), file_grids=(far, OWN))
+    with pytest.raises(OutputError, match=r"has no place in the pixels of after\.tif"):
+        answers_to_coco([answer])
