@@ -19,15 +19,27 @@ from typing import Any
 
 from data_engine.executors import run_here, run_processes
 from data_engine.progress import Progress
+from data_engine.store.images import ImageFaultError
 from data_engine.store.ledger import MAX_REJECTS, Ledger, TooManyRejectsError, parse_ledger
-from data_engine.store.manifest import LEDGER, MANIFEST, REJECTED, Manifest, load_manifest, write_manifest
-from data_engine.store.shards import read_shard
+from data_engine.store.manifest import LEDGER, MANIFEST, REJECTED, Manifest, load_manifest, open_store, write_manifest
+from data_engine.store.shards import ShardWriter, read_shard
+from data_engine.store.writer import Writer
 from data_engine.unit import UNITS, Result, Task, Unit, Work, load_failed, load_result
 from vlm.errors import DataError, NadirError
 from vlm.output import write_text
 from vlm.records import Sample
 
-__all__ = ["StageOptions", "Transform", "Unit", "Work", "map_store", "write_stage"]
+__all__ = [
+    "MapShard",
+    "StageOptions",
+    "Transform",
+    "Unit",
+    "Work",
+    "list_shards",
+    "map_samples",
+    "map_store",
+    "write_stage",
+]
 
 LOG = logging.getLogger("nadir.data")
 RUN = "run.json"
@@ -58,6 +70,7 @@ def map_store(
     *,
     options: StageOptions,
     config: Mapping[str, Any] | None = None,
+    writer: type[Writer] = ShardWriter,
 ) -> Ledger:
     """Run `transform` over every sample of the input stores, write the store `out` and give the ledger.
 
@@ -65,22 +78,27 @@ def map_store(
     What it raises as NadirError drops the sample as "failed". `config` holds the parameters that change the output:
     another configuration does not go on with a half-done store. Raises DataError above `options.max_rejects`.
     """
-    manifests = [load_manifest(path) for path in inputs]
+    manifests = [open_store(path) for path in inputs]
     if any(manifest.folder.resolve() == Path(out).resolve() for manifest in manifests):
         raise DataError(f"{name} cannot write into its own input {out}: name another folder")
-    units = [
+    sources = [{"store": manifest.folder.name, "digest": manifest.digest()} for manifest in manifests]
+    described = {**(config or {}), "inputs": sources}
+    units, work = list_shards(manifests), MapShard(transform)
+    return write_stage(name, units, work, out, options=options, config=described, writer=writer)
+
+
+def list_shards(manifests: Iterable[Manifest]) -> list[Unit]:
+    """Make a unit of every shard, for the work of MapShard."""
+    return [
         Unit(f"{manifest.folder.name}/{shard.file}", shard.samples, (manifest.folder, shard))
         for manifest in manifests
         for shard in manifest.shards
     ]
-    sources = [{"store": manifest.folder.name, "digest": manifest.digest()} for manifest in manifests]
-    described = {**(config or {}), "inputs": sources}
-    return write_stage(name, units, MapShard(transform), out, options=options, config=described)
 
 
 @dataclass(frozen=True, slots=True)
 class MapShard:
-    """Do the work of `map_store` on one shard."""
+    """Do the work of `map_store` on one shard (list_shards)."""
 
     transform: Transform
 
@@ -102,6 +120,8 @@ def map_samples(samples: Iterable[Sample], transform: Transform, ledger: Ledger)
                 yield made
         except TooManyRejectsError:
             raise
+        except ImageFaultError as error:
+            ledger.drop(error.reason, str(error), sample.id)
         except NadirError as error:
             ledger.drop("failed", str(error), sample.id)
         gone = ledger.drops - before
@@ -120,12 +140,13 @@ def write_stage(
     options: StageOptions,
     config: Mapping[str, Any] | None = None,
     expect: Callable[[], int | None] | None = None,
+    writer: type[Writer] = ShardWriter,
 ) -> Ledger:
     """Do the work of every unit, one shard each, write the store `out` and give the ledger.
 
     Units may be drawn lazily; they have to come in the same order each time. `expect` tells the number of items in all
-    while it is not known from the units. A store that is done already is left as it is. Raises DataError when `out`
-    holds another run's output, and above `options.max_rejects`.
+    while it is not known from the units; `writer` writes the shards (Parquet by default). A store that is done already
+    is left as it is. Raises DataError when `out` holds another run's output, and above `options.max_rejects`.
     """
     out, run = Path(out), _describe_run(name, options, config)
     if (finished := _find_finished(out, run)) is not None:
@@ -138,7 +159,7 @@ def write_stage(
     before = _load_results(out)
     began = time.monotonic()
     with Progress(name, total) as progress:
-        plan = _Plan(out, units, work, options, progress, expect)
+        plan = _Plan(out, units, work, options, writer, progress, expect)
         try:
             _execute(plan, options, faults=sum(result.ledger.faults for result in before))
         except KeyboardInterrupt:
@@ -146,7 +167,7 @@ def write_stage(
             raise
         finally:
             write_text(out / REJECTED, _render_rejected(out))
-    ledger = _finish(name, out, run, units=plan.drawn)
+    ledger = _finish(name, out, run, units=plan.drawn, format=writer.format)
     ledger.seconds = time.monotonic() - began + sum(result.ledger.seconds for result in before)
     write_text(out / LEDGER, json.dumps(ledger.to_json(), indent=1) + "\n")
     shutil.rmtree(out / UNITS)
@@ -162,6 +183,7 @@ class _Plan:
     units: Iterable[Unit]
     work: Work
     options: StageOptions
+    writer: type[Writer]
     progress: Progress
     expect: Callable[[], int | None] | None
     drawn: int = 0
@@ -174,7 +196,7 @@ class _Plan:
                 self.progress.expect(total)
             done = load_result(self.out, index)
             if done is None:
-                yield Task(index, unit, self.work, self.out, self.options.max_rejects)
+                yield Task(index, unit, self.work, self.out, self.writer, self.options.max_rejects)
             elif done.key != unit.key:
                 raise DataError(
                     f"unit {index} of {self.out} was {done.key!r} and is {unit.key!r} now: the input has changed; "
@@ -251,7 +273,7 @@ def _render_rejected(out: Path) -> str:
     return "".join(result.ledger.render_rejected() for result in _load_results(out)) + load_failed(out)
 
 
-def _finish(name: str, out: Path, run: Mapping[str, Any], *, units: int) -> Ledger:
+def _finish(name: str, out: Path, run: Mapping[str, Any], *, units: int, format: str) -> Ledger:
     """Check the ledger and write the manifest of a store whose units are all done."""
     results = _load_results(out)
     if len(results) != units:
@@ -263,5 +285,5 @@ def _finish(name: str, out: Path, run: Mapping[str, Any], *, units: int) -> Ledg
     shards = tuple(result.shard for result in results if result.shard is not None)
     if sum(shard.samples for shard in shards) != ledger.kept:
         raise DataError(f"the shards of {out} do not hold the {ledger.kept} samples that were kept: remove the folder")
-    write_manifest(Manifest(out, run["stage"], run["config"], shards))
+    write_manifest(Manifest(out, run["stage"], run["config"], shards, format))
     return ledger

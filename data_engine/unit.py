@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from data_engine.store.ledger import Ledger, TooManyRejectsError, parse_ledger
 from data_engine.store.manifest import Shard
-from data_engine.store.shards import ShardWriter
+from data_engine.store.writer import Writer
 from vlm.errors import DataError
 from vlm.output import write_text
 from vlm.records import Sample
@@ -46,6 +46,7 @@ class Task:
     unit: Unit
     work: Work
     out: Path
+    writer: type[Writer]
     max_rejects: int
     faults: int = 0
 
@@ -70,7 +71,7 @@ def run_unit(task: Task, tick: Callable[[int], None] | None = None) -> int:
     began = time.perf_counter()
     failed = _record_path(task.out, task.index).with_suffix(".failed.jsonl")
     try:
-        with ShardWriter(task.out / f"shard-{task.index:05d}.parquet") as writer:
+        with task.writer(task.out / f"shard-{task.index:05d}{task.writer.suffix}") as writer:
             for sample in task.work(task.unit, ledger):
                 writer.write(sample)
         ledger.kept = writer.samples

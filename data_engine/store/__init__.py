@@ -9,11 +9,11 @@ ledger      read + made = kept + dropped, each drop with its reason
 from __future__ import annotations
 
 from data_engine.store.ledger import Ledger
-from data_engine.store.manifest import Manifest, load_manifest
+from data_engine.store.manifest import Manifest, load_manifest, open_store
 from data_engine.store.schema import SCHEMA_VERSION, row_to_sample, sample_to_row
 from data_engine.store.shards import ShardWriter, read_samples, read_shard
 
 __all__ = [
-    "SCHEMA_VERSION", "Ledger", "Manifest", "ShardWriter", "load_manifest", "read_samples", "read_shard",
+    "SCHEMA_VERSION", "Ledger", "Manifest", "ShardWriter", "load_manifest", "open_store", "read_samples", "read_shard",
     "row_to_sample", "sample_to_row",
 ]  # fmt: skip

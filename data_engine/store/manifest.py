@@ -20,7 +20,8 @@ from vlm.output import write_text
 MANIFEST: Final = "manifest.json"
 LEDGER: Final = "ledger.json"
 REJECTED: Final = "rejected.jsonl"
-FORMAT: Final = "nadir samples"
+SAMPLES: Final = "nadir samples"
+"""What a manifest calls a store that samples can be read from."""
 Counts = dict[str, dict[str, int]]
 
 
@@ -43,6 +44,7 @@ class Manifest:
     stage: str
     config: dict[str, Any]
     shards: tuple[Shard, ...]
+    format: str = SAMPLES
 
     @property
     def samples(self) -> int:
@@ -75,7 +77,7 @@ def add_counts(parts: Iterable[Counts]) -> Counts:
 def write_manifest(manifest: Manifest) -> Path:
     """Write manifest.json, whole or not at all; the same samples give the same bytes."""
     content = {
-        "format": FORMAT,
+        "format": manifest.format,
         "schema": SCHEMA_VERSION,
         "stage": manifest.stage,
         "config": manifest.config,
@@ -99,11 +101,19 @@ def load_manifest(folder: Path) -> Manifest:
         content = json.loads(path.read_text(encoding="utf-8"))
         version = content["schema"]
         shards = tuple(Shard(**shard) for shard in content["shards"])
-        manifest = Manifest(folder, content["stage"], content["config"], shards)
+        manifest = Manifest(folder, content["stage"], content["config"], shards, content["format"])
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(
             f"{path} is no manifest of samples ({type(error).__name__}: {error}): write the store again"
         ) from error
     if version != SCHEMA_VERSION:
         raise DataError(f"{path} has schema {version}, this Nadir reads {SCHEMA_VERSION}: write the store again")
+    return manifest
+
+
+def open_store(folder: Path) -> Manifest:
+    """Read the manifest of a store that samples can be read from; DataError for an export, and as `load_manifest`."""
+    manifest = load_manifest(folder)
+    if manifest.format != SAMPLES:
+        raise DataError(f"{folder} is an export ({manifest.format}): name the store that it was made from")
     return manifest

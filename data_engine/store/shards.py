@@ -6,18 +6,16 @@ damage costs the group it lies in. An image that several samples of a group shar
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
 from data_engine.store.ledger import Ledger
-from data_engine.store.manifest import Counts, Shard, load_manifest
+from data_engine.store.manifest import SAMPLES, Shard, open_store
 from data_engine.store.schema import Row, arrow_schema, row_to_sample, sample_to_row
-from vlm.errors import DataError, OutputError
+from data_engine.store.writer import Writer
+from vlm.errors import DataError
 from vlm.records import Sample
 
 if TYPE_CHECKING:
@@ -29,86 +27,53 @@ GROUP_SAMPLES: Final = 128
 """The most samples of a row group, which is what a reader holds in memory."""
 GROUP_BYTES: Final = 32 * 2**20
 """The most image bytes of a row group, repetitions counted."""
-_COUNTED: Final = ("task", "source", "split", "licence")
 
 
-class ShardWriter:
-    """Write samples to one Parquet file, which appears under its name when the block ends without an error.
+class ShardWriter(Writer):
+    """Write samples to one Parquet file (see Writer)."""
 
-    `shard` describes it then. No samples make no file.
-    """
+    suffix = ".parquet"
+    format = SAMPLES
 
     def __init__(self, path: Path) -> None:
-        self.path = Path(path)
-        self.samples = 0
-        self.shard: Shard | None = None
-        self._unfinished = self.path.with_name(self.path.name + ".new")
+        super().__init__(path)
         self._rows: list[Row] = []
         self._bytes = 0
-        self._counts: dict[str, Counter[str]] = {name: Counter() for name in _COUNTED}
-        self._writer: pyarrow.parquet.ParquetWriter | None = None
+        self._file: pyarrow.parquet.ParquetWriter | None = None
 
-    def write(self, sample: Sample) -> None:
-        """Add one sample; raises OutputError when the disk is full."""
+    def _add(self, sample: Sample) -> None:
         size = sum(len(image.data or b"") for image in sample.images)
         if self._rows and (len(self._rows) >= GROUP_SAMPLES or self._bytes + size > GROUP_BYTES):
             self._flush()
         self._rows.append(sample_to_row(sample))
         self._bytes += size
-        self.samples += 1
-        for name, counter in self._counts.items():
-            counter[getattr(sample, name)] += 1
 
-    def __enter__(self) -> ShardWriter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if kind is None and self._rows:
-                self._flush()
-            if self._writer is not None:
-                self._writer.close()
-            if kind is None and self.samples:
-                self.shard = self._finish()
-        except OSError as problem:
-            raise _refused(self.path, problem) from problem
-        finally:
-            self._unfinished.unlink(missing_ok=True)
+    def _close(self, *, whole: bool) -> None:
+        if whole and self._rows:
+            self._flush()
+        if self._file is not None:
+            self._file.close()
 
     def _flush(self) -> None:
         import pyarrow as pa
 
-        try:
-            table = pa.Table.from_pylist(self._rows, schema=arrow_schema())
-            self._open().write_table(table, row_group_size=len(self._rows))
-        except OSError as error:
-            raise _refused(self.path, error) from error
+        table = pa.Table.from_pylist(self._rows, schema=arrow_schema())
+        self._open().write_table(table, row_group_size=len(self._rows))
         self._rows, self._bytes = [], 0
 
     def _open(self) -> pyarrow.parquet.ParquetWriter:
         import pyarrow.parquet as pq
 
-        if self._writer is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._writer = pq.ParquetWriter(
-                self._unfinished,
+        if self._file is None:
+            self._file = pq.ParquetWriter(
+                self.unfinished,
                 arrow_schema(),
                 compression="zstd",
                 compression_level=3,
                 dictionary_pagesize_limit=2 * GROUP_BYTES,
                 write_page_checksum=True,
             )
-        return self._writer
-
-    def _finish(self) -> Shard:
-        with self._unfinished.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        size = self._unfinished.stat().st_size
-        self._unfinished.replace(self.path)
-        counts: Counts = {name: dict(sorted(counter.items())) for name, counter in self._counts.items()}
-        return Shard(self.path.name, self.samples, size, digest, counts)
+        return self._file
 
 
 def read_samples(folder: Path, ledger: Ledger | None = None) -> Iterator[Sample]:
@@ -117,7 +82,7 @@ def read_samples(folder: Path, ledger: Ledger | None = None) -> Iterator[Sample]
     With a ledger, samples are counted as read, and damaged rows and shards are dropped with their reason; without one
     they raise DataError.
     """
-    manifest = load_manifest(folder)
+    manifest = open_store(folder)
     for shard in manifest.shards:
         yield from read_shard(manifest.folder, shard, ledger)
 
@@ -199,7 +164,3 @@ def _read_group(file: pyarrow.parquet.ParquetFile, group: int, skipped: int) -> 
 
 def _cause(error: BaseException) -> str:
     return " ".join(str(error).split())[:200]
-
-
-def _refused(path: Path, error: OSError) -> OutputError:
-    return OutputError(f"{path} cannot be written: {error.strerror or error}; choose a folder that has room")

@@ -23,7 +23,7 @@ MAY_IMPORT = {
 TORCH_HALF = {
     f"vlm.{name}"
     for name in (
-        "answer", "checkpoint", "compat", "config", "dataset", "difference", "embed", "encoder", "model", "positions",
+        "answer", "checkpoint", "compat", "config", "difference", "embed", "encoder", "model", "positions",
         "processor", "qformer", "splice", "zoom",
     )
 }  # fmt: skip

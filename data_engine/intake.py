@@ -1,0 +1,207 @@
+"""A dataset, a file of a format, or a store -> the units of a stage, damaged records with them.
+
+Loading a source is cheap (labels and headers) and happens in one process; what costs time, decoding and embedding each
+image, is the work of the units.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from inspect import signature
+from pathlib import Path
+from typing import Any, Final
+
+from data_engine.formats import FORMATS, Format, Reading
+from data_engine.sources import SOURCES, Source
+from data_engine.sources.source import require_split
+from data_engine.stage import MapShard, StageOptions, Transform, Unit, Work, list_shards, map_samples
+from data_engine.store.images import check_image, embed_image
+from data_engine.store.ledger import Ledger
+from data_engine.store.manifest import open_store
+from vlm.dataset import is_remote
+from vlm.errors import DataError
+from vlm.records import Image, Sample
+
+LOG = logging.getLogger("nadir.data")
+STORE: Final = "store"
+"""Name of the source that reads what a verb has written."""
+CHUNK_BYTES: Final = 128 * 2**20
+"""The most image bytes that a chunk of samples holds in memory, where a source gives bytes."""
+Fault = tuple[str, str, str]
+"""Reason, sentence, place of a record that could not be read."""
+Reject = Callable[[str, str, str], None]
+Opened = Callable[[Reject], Iterator[Sample]]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Hold what there is to do: the units, their work, and what of the input decides over the output."""
+
+    units: Iterable[Unit]
+    work: Work
+    config: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Hold the samples of one unit and the records between them that could not be read."""
+
+    samples: tuple[Sample, ...]
+    faults: tuple[Fault, ...]
+
+
+def plan_intake(
+    source: str,
+    root: Path,
+    prepare: Transform,
+    *,
+    splits: Sequence[str],
+    reading: Reading,
+    size: int,
+    options: StageOptions,
+) -> Plan:
+    """Plan the reading of a dataset, a file of a format or a store, in units of `size` samples (a store: its shards).
+
+    Raises DataError for a name that is none of these, and for a split that the dataset has not.
+    """
+    config: dict[str, Any] = {"source": source, "root": str(root.absolute())}
+    if source == STORE:
+        manifest = open_store(root)
+        return Plan(list_shards([manifest]), MapShard(prepare), {**config, "digest": manifest.digest()})
+    if source in SOURCES:
+        splits = splits or SOURCES[source].splits[:1]
+        opened = open_source(SOURCES[source], root, splits=splits, seed=reading.seed)
+        config |= {"splits": splits}
+    elif source in FORMATS:
+        if len(splits) > 1:
+            raise DataError(f"a file of {source} is one split: name one, not {', '.join(splits)}")
+        reading = replace(reading, split=splits[0] if splits else reading.split)
+        opened = open_format(FORMATS[source], root, reading)
+        config |= {"reading": {name: value for name, value in asdict(reading).items() if name != "on_error"}}
+    else:
+        known = f"{STORE}, the datasets {', '.join(SOURCES)} and the formats {', '.join(FORMATS)}"
+        raise DataError(f"no source {source!r}: known are {known}")
+    units = cut_chunks(opened, size=size, max_rejects=options.max_rejects)
+    return Plan(tally(units) if options.dry_run else units, DoChunk(prepare), {**config, "shard_samples": size})
+
+
+def open_source(source: Source, root: Path, *, splits: Iterable[str], seed: int) -> Opened:
+    """Give what loads the splits of a dataset one after the other; its damaged records go to `reject`."""
+    for split in splits:
+        require_split(source.name, split, source.splits)
+
+    def load(reject: Reject) -> Iterator[Sample]:
+        extra = {"reject": reject} if "reject" in signature(source.load).parameters else {}
+        for split in splits:
+            yield from source.load(root, split=split, seed=seed, **extra)
+
+    return load
+
+
+def open_format(format: Format, path: Path, reading: Reading) -> Opened:
+    """Give what reads a file or folder of a format; its damaged records go to `reject`."""
+
+    def load(reject: Reject) -> Iterator[Sample]:
+        def on_error(error: DataError) -> None:
+            reject("bad record", str(error), str(path))
+
+        return format.load(path, replace(reading, on_error=on_error))
+
+    return load
+
+
+def cut_chunks(opened: Opened, *, size: int, max_rejects: int) -> Iterator[Unit]:
+    """Yield units of `size` samples, fewer where they hold CHUNK_BYTES; one with too many faults comes early."""
+    samples: list[Sample] = []
+    faults: list[Fault] = []
+    first = held = 0
+
+    def cut() -> Unit:
+        nonlocal first, held
+        chunk = Chunk(tuple(samples), tuple(faults))
+        unit = Unit(_name(chunk, first), len(samples) + len(faults), chunk)
+        first, held = first + len(samples), 0
+        samples.clear()
+        faults.clear()
+        return unit
+
+    for sample in opened(lambda reason, detail, where: faults.append((reason, detail, where))):
+        samples.append(sample)
+        held += sum(len(image.data or b"") for image in sample.images)
+        if len(samples) >= size or held >= CHUNK_BYTES or len(faults) > max_rejects:
+            yield cut()
+    if samples or faults:
+        yield cut()
+
+
+def tally(units: Iterable[Unit]) -> Iterator[Unit]:
+    """Pass chunks on and say at the end how many samples of each task they hold, and how many records are damaged."""
+    tasks: Counter[str] = Counter()
+    faults = 0
+    for unit in units:
+        chunk: Chunk = unit.payload
+        tasks.update(sample.task for sample in chunk.samples)
+        faults += len(chunk.faults)
+        yield unit
+    counts = ", ".join(f"{task} {count:,}" for task, count in sorted(tasks.items()))
+    LOG.info("samples by task: %s; damaged records: %d (images are not looked at)", counts or "none", faults)
+
+
+def _name(chunk: Chunk, first: int) -> str:
+    """Name a chunk by its samples, so that a changed dataset is noticed when a run goes on."""
+    digest = hashlib.sha256("\n".join(sample.id for sample in chunk.samples).encode()).hexdigest()[:8]
+    return f"samples {first} to {first + len(chunk.samples) - 1} ({digest})"
+
+
+@dataclass(frozen=True, slots=True)
+class DoChunk:
+    """Do the work of one chunk: count its faults and run `transform` over its samples."""
+
+    transform: Transform
+
+    def __call__(self, unit: Unit, ledger: Ledger) -> Iterator[Sample]:
+        chunk: Chunk = unit.payload
+        for reason, detail, where in chunk.faults:
+            ledger.read += 1
+            ledger.drop(reason, detail, where)
+            ledger.tick(1)
+        yield from map_samples(_counted(chunk.samples, ledger), self.transform, ledger)
+
+
+def _counted(samples: Iterable[Sample], ledger: Ledger) -> Iterator[Sample]:
+    for sample in samples:
+        ledger.read += 1
+        yield sample
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """Look at the images of a sample: `check` decodes each, `embed` puts the bytes in place of the paths.
+
+    Paths are made absolute, so that a store can be read from any folder; `then` goes on with the sample. An image that
+    is not there, is broken or has another size than stated raises ImageFaultError, which drops the sample.
+    """
+
+    check: bool = True
+    embed: bool = False
+    then: Transform | None = None
+
+    def __call__(self, sample: Sample, ledger: Ledger) -> Iterator[Sample]:
+        prepared = replace(sample, images=tuple(map(self._prepare, sample.images)))
+        if self.then is None:
+            yield prepared
+        else:
+            yield from self.then(prepared, ledger)
+
+    def _prepare(self, image: Image) -> Image:
+        if self.check:
+            check_image(image)
+        if self.embed:
+            return embed_image(image)
+        if image.path is None or is_remote(image.path):
+            return image
+        return replace(image, path=str(Path(image.path).absolute()))
