@@ -1,0 +1,41 @@
+"""RSITMD: five fine-grained captions an image, made for text-image retrieval; 256 x 256 RGB of mixed resolutions.
+
+Layout: dataset_RSITMD.json (karpathy.py) and images/<filename>; `root` is the folder of both, or holds it as RSITMD/.
+4,743 images: the file knows the splits train (4,291) and test (452); a validation split is each paper's own.
+Quirk: entries also list keywords, which are not read. The layout is the one that published retrieval code reads
+(GeoRSCLIP's test data, AMFMN); the JSON itself was not at hand.
+Licence: none stated; research use. Citation: Yuan et al., Exploring a fine-grained multiscale method for cross-modal
+remote sensing image retrieval, TGRS 2021.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from data_engine.sources import karpathy
+from data_engine.sources.boundary import Reject
+from data_engine.sources.source import Source
+from vlm.records import Sample
+
+RSITMD: Final = karpathy.CaptionSet(
+    name="rsitmd",
+    splits=("train", "test"),
+    licence="none stated; research use",
+    layout="dataset_RSITMD.json and images/<filename>; they come from https://github.com/xiaoyuan1996/AMFMN",
+    home="RSITMD",
+    annotations="dataset_RSITMD.json",
+    images="images",
+)
+
+
+def load(root: Path, *, split: str, seed: int = 0, reject: Reject | None = None) -> Iterator[Sample]:
+    """Yield one caption sample per distinct sentence of each image of the split."""
+    return karpathy.load(RSITMD, root, split=split, seed=seed, reject=reject)
+
+
+SOURCE: Final = Source(
+    name=RSITMD.name, load=load, splits=RSITMD.splits, layout=RSITMD.layout, licence=RSITMD.licence,
+    citation="Yuan et al., TGRS 2021",
+)  # fmt: skip
