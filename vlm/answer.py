@@ -29,7 +29,7 @@ from vlm.geometry import shift, to_hbb
 from vlm.geometry.shapes import HBB, OBB, Mask, Polygon, Window
 from vlm.grid import Grid
 from vlm.model import NadirForConditionalGeneration
-from vlm.pair import open_pair
+from vlm.pair import open_dates
 from vlm.processor import NadirProcessor, TiledImage
 from vlm.prompts import Message, user_message, with_hint
 from vlm.raster import Raster, Rendering, check_valid
@@ -44,7 +44,7 @@ _TURN_OPTIONS = ("task", "regions", "dialect", "max_new_tokens")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Hold one question: instruction, at most two image paths, and how to look at them.
+    """Hold one question: instruction, the paths of its images (dates of one place), and how to look at them.
 
     `window` is in pixels of the first image, `bbox` is (west, south, east, north) in degrees; `regions` (pixels of the
     original image) are what the instruction speaks about.
@@ -99,13 +99,13 @@ class Nadir:
         return cls(model, processor)
 
     def ask(self, *images_and_instruction: str | Path, **options: Any) -> Answer:
-        """Answer an instruction about one image or two dates: `ask("a.tif", "b.tif", "What has changed?")`.
+        """Answer an instruction about one image or several dates: `ask("a.tif", "b.tif", "What has changed?")`.
 
         `options` are the fields of Request. Raises an InputError of vlm.errors for what cannot be asked.
         """
         if len(images_and_instruction) < 2:
             raise InstructionError(
-                f"ask got {images_and_instruction}: expected one image or two and then the instruction, such as "
+                f"ask got {images_and_instruction}: expected one image or more and then the instruction, such as "
                 'ask("a.tif", "Where are the ships?"); ask_text asks without an image'
             )
         *images, instruction = images_and_instruction
@@ -126,12 +126,15 @@ class Nadir:
         return self.answer(requests, views, messages, read_ms=read_ms)
 
     def look(self, request: Request) -> View:
-        """Read a request's images: open, plan, tile. Two images are two dates on the first one's grid."""
-        if len(request.images) > 2:
-            raise InstructionError(f"got {len(request.images)} images: ask about one image or two dates")
+        """Read a request's images: open, plan, tile. Several images are dates on the first one's grid."""
+        if len(request.images) > self.model.config.max_dates:
+            raise InstructionError(
+                f"got {len(request.images)} images: this model takes {self.model.config.max_dates} dates at most; "
+                "name fewer"
+            )
         with_hint(request.instruction, request.task)
         with ExitStack() as stack:
-            rasters = [stack.enter_context(raster) for raster in _open(request.images)]
+            rasters = [stack.enter_context(raster) for raster in open_dates(*request.images)]
             return self._tile(rasters, request) if rasters else View()
 
     def message(self, request: Request, view: View) -> Message:
@@ -167,7 +170,7 @@ class Nadir:
         return answers
 
     def chat(self, *images: str | Path, **options: Any) -> Chat:
-        """Open a conversation about one image or two dates; the images are read once."""
+        """Open a conversation about one image or several dates; the images are read once."""
         return Chat(self, Request("-", tuple(images), **options))
 
     def _dialect(self, request: Request) -> str:
@@ -252,12 +255,6 @@ class Chat:
         self._messages += [message, {"role": "assistant", "content": self._nadir.processor.escape(answer.text)}]
         self.answers.append(answer)
         return answer
-
-
-def _open(paths: Sequence[str | Path]) -> list[Raster]:
-    if len(paths) == 2:
-        return list(open_pair(paths[0], paths[1]))
-    return [Raster.open(path) for path in paths]
 
 
 def _partner(date: int, rendering: int, dates: int, renderings: int) -> int | None:

@@ -21,7 +21,7 @@ Format = Literal[
     "text", "json", "geojson", "gpkg", "parquet", "png", "html", "coco", "dota", "yolo", "yolo-obb", "yolo-seg"
 ]
 
-_Images = Annotated[list[str], typer.Argument(metavar="IMAGE [IMAGE2]", show_default=False)]
+_Images = Annotated[list[str], typer.Argument(metavar="IMAGE [IMAGE2 ...]", show_default=False)]
 _Model = Annotated[Path | None, typer.Option(metavar="DIR", help="A model directory; the built-in model by default.")]
 _Budget = Annotated[int | None, typer.Option(metavar="N", min=1, help="The most tiles that may be read of an image.")]
 _Window = Annotated[str | None, typer.Option(metavar="X,Y,W,H", help="Look at this part only, in pixels.")]
@@ -62,7 +62,7 @@ def nadir(
 
 @app.command()
 def ask(
-    words: Annotated[list[str], typer.Argument(metavar='IMAGE [IMAGE2] "INSTRUCTION"', show_default=False)],
+    words: Annotated[list[str], typer.Argument(metavar='IMAGE [IMAGE2 ...] "INSTRUCTION"', show_default=False)],
     task: _Task = None,
     format: _Choice = None,
     out: _Out = None,
@@ -74,7 +74,7 @@ def ask(
     region: _Regions = None,
     dialect: _Dialect = None,
 ) -> None:
-    """Ask one image, or two dates of one place, and get words, geometry and a picture.
+    """Ask one image, or several dates of one place, and get words, geometry and a picture.
 
     nadir ask scene.tif "Where are the ships?" --out ships.geojson
     """
@@ -107,7 +107,7 @@ def info(
 
 @app.command()
 def chat(images: _Images, model: _Model = None, budget: _Budget = None, bands: _Bands = None) -> None:
-    """Talk about one image or two dates: one question a line; an empty line or the end of the input ends it.
+    """Talk about one image or several dates: one question a line; an empty line or the end of the input ends it.
 
     nadir chat before.tif after.tif
     """

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ _SUFFIXES = {
     ".txt": "text", ".json": "json", ".geojson": "geojson", ".gpkg": "gpkg", ".parquet": "parquet",
     ".png": "png", ".html": "html", ".htm": "html",
 }  # fmt: skip
+_LIKE_A_PATH = re.compile(r"[./\\:]")
 _PRINTED = ("text", "json", "geojson", "html")
 _FOLDERS = ("dota", "yolo", "yolo-obb", "yolo-seg")
 
@@ -60,10 +62,10 @@ def parse_words(words: Sequence[str]) -> tuple[tuple[str, ...], str]:
         )
     if not instruction.strip():
         raise InstructionError('the instruction is empty: say what you want to know, such as "Where are the ships?"')
-    if len(images) > 2:
+    if len(images) > 2 and not all(os.path.exists(image) or _LIKE_A_PATH.search(image) for image in images):
         raise InstructionError(
-            f"nadir ask got {len(images)} words before {instruction!r}: expected one image or two dates, and the whole "
-            "instruction in one pair of quotation marks"
+            f"nadir ask got {len(images)} words before {instruction!r}, and not all are images: expected one image or "
+            "several dates, and the whole instruction in one pair of quotation marks"
         )
     return tuple(images), instruction
 
@@ -106,6 +108,7 @@ def run_ask(question: Question, *, format: str | None, out: Path | None, model: 
     chosen = choose_format(format, out)
     if out is not None:
         check_writable(out, folder=chosen in _FOLDERS and out.suffix != ".txt")
+    check_dates(question.images, model)
     options = parse_options(question)
     nadir = load_nadir(model)
     answer = nadir.ask(*question.images, question.instruction, **options)
@@ -114,6 +117,17 @@ def run_ask(question: Question, *, format: str | None, out: Path | None, model: 
     else:
         write_as(answer, chosen, question, out)
         typer.echo(f"wrote {out}", err=True)
+
+
+def check_dates(images: Sequence[str], model: Path | None) -> None:
+    """Raise InstructionError when the model of a directory takes fewer dates than there are images."""
+    if len(images) <= 2:
+        return
+    from vlm.model_dir import read_most_dates
+
+    most = read_most_dates(model)
+    if len(images) > most:
+        raise InstructionError(f"got {len(images)} images: this model takes {most} dates at most; name fewer")
 
 
 def load_nadir(model: Path | None) -> Nadir:
@@ -132,7 +146,7 @@ def load_nadir(model: Path | None) -> Nadir:
 def parse_options(question: Question) -> dict[str, Any]:
     """Parse the options of a question against its first image; refuses what does not fit it, and unreadable images."""
     from vlm.dialects import get_dialect
-    from vlm.pair import open_pair
+    from vlm.pair import open_dates
     from vlm.raster import Raster
     from vlm.region_input import parse_region
 
@@ -143,9 +157,8 @@ def parse_options(question: Question) -> dict[str, Any]:
         raster.renderings(question.bands, limit=1)
         regions = tuple(region for text in question.regions for region in parse_region(text, raster.grid, images=count))
         window = parse_view(question.window, question.bbox, raster)
-    for other in question.images[1:]:
-        for opened in open_pair(question.images[0], other):
-            opened.close()
+    for opened in open_dates(*question.images):
+        opened.close()
     return {
         "task": question.task,
         "budget": question.budget,
@@ -227,13 +240,11 @@ def parse_bbox(text: str) -> tuple[float, float, float, float]:
 
 def run_chat(images: Sequence[str], *, model: Path | None, budget: int | None, bands: str | None) -> None:
     """Read one question a line from standard input and answer each, keeping the images and the turns."""
-    from vlm.pair import open_pair
-    from vlm.raster import Raster
+    from vlm.pair import open_dates
     from vlm.summary import render_text
 
-    if len(images) > 2:
-        raise InstructionError(f"nadir chat got {len(images)} images: expected one image or two dates")
-    for raster in open_pair(*images) if len(images) == 2 else [Raster.open(images[0])]:
+    check_dates(images, model)
+    for raster in open_dates(*images):
         raster.close()
     talk = load_nadir(model).chat(*images, budget=budget, bands=bands)
     for question in read_questions():

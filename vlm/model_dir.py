@@ -14,6 +14,7 @@ from vlm.errors import CheckpointError
 
 BUILT_IN = Path(__file__).parent / "nano"
 MODEL_TYPE = "nadir"
+_USUAL_DATES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,11 @@ def read_tile_sizes(path: str | Path | None = None) -> TileSizes:
         raise CheckpointError(
             f"{folder / 'processor_config.json'} has no {error.args[0]!r}: expected one written by save_pretrained"
         ) from error
+
+
+def read_most_dates(path: str | Path | None = None) -> int:
+    """Read how many dates of one place the model of a directory takes; raises as model_dir."""
+    return int(_read_json(model_dir(path) / "config.json").get("max_dates", _USUAL_DATES))
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -64,16 +64,13 @@ class Mark:
 def load_pictures(
     images: Sequence[str | Path], *, bands: str | None = None, view: Window | None = None, size_px: int = PICTURE_PX
 ) -> tuple[Picture, ...]:
-    """Read one or two images (on the first one's grid) as pictures of at most `size_px` on the longer side.
+    """Read one image or several dates (on the first one's grid) as pictures of at most `size_px` on the longer side.
 
     Raises RasterError and PairError as vlm.raster does.
     """
-    from vlm.pair import open_pair
-    from vlm.raster import Raster
+    from vlm.pair import open_dates
 
-    if not images:
-        return ()
-    rasters = open_pair(images[0], images[1]) if len(images) == 2 else tuple(map(Raster.open, images))
+    rasters = open_dates(*images)
     try:
         named = zip(rasters, images, strict=True)
         return tuple(_read_picture(raster, Path(path).name, bands, view, size_px) for raster, path in named)
@@ -128,7 +125,7 @@ def marks_of(answer: Answer) -> tuple[Mark, ...]:
 
 
 def render_overlay(answer: Answer, pictures: Sequence[Picture]) -> PilImage:
-    """Draw the answer's regions over the pictures, side by side when there are two dates."""
+    """Draw the answer's regions over the pictures, side by side when there are several dates."""
     from PIL import Image
 
     marks = marks_of(answer)

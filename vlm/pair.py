@@ -1,4 +1,4 @@
-"""Two dates of one place, read on one grid: the second image is warped to the first one's, window by window."""
+"""Several dates of one place, read on one grid: later images are warped to the first one's, window by window."""
 
 from __future__ import annotations
 
@@ -21,19 +21,18 @@ _EDGE_POINTS = 21
 _SAME_PLACE_PX = 0.01
 
 
-def open_pair(first: str | Path, second: str | Path) -> tuple[Raster, Raster]:
-    """Open two images so that the second one's pixels lie on the first one's grid.
+def open_dates(*paths: str | Path) -> tuple[Raster, ...]:
+    """Open images of one place so that the pixels of the later ones lie on the first one's grid.
 
     Images of one grid, or of one size where one of them has no georeference, pass as they are; others are warped by
     CRS (rasterio's WarpedVRT, 1/8 pixel; control points through vlm.drape). PairError when they do not overlap, or when
     sizes differ without georeference.
     """
     with contextlib.ExitStack() as undo:
-        before = undo.enter_context(Raster.open(first))
-        after = undo.enter_context(Raster.open(second))
-        aligned = Raster(_aligned(before, after), after.path, before.grid, origin=after)
+        files = [undo.enter_context(Raster.open(path)) for path in paths]
+        aligned = [Raster(_aligned(files[0], file), file.path, files[0].grid, origin=file) for file in files[1:]]
         undo.pop_all()
-    return before, aligned
+    return *files[:1], *aligned
 
 
 def _aligned(first: Raster, second: Raster) -> DatasetReader | Draped:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _SHOWN_PX, _BRIEF_PX = 640.0, 400.0
 _NICE = (1, 2, 5)
+_DATE_NAMES = ("first date", "second date")
 _STAGE_COLOURS = ("#94a3b8", "#38bdf8", "#818cf8", "#34d399", "#fbbf24", "#f472b6", "#fb923c")
 _JPEG_QUALITY = 88
 
@@ -119,7 +120,7 @@ class Card:
 
     @property
     def layout(self) -> str:
-        """Name the layout: `wide` for two dates, `bare` without a picture, `brief` for words alone, else `full`."""
+        """Name the layout: `wide` for several dates, `bare` without a picture, `brief` for words alone, else `full`."""
         if len(self.figures) != 1:
             return "wide" if self.figures else "bare"
         return "full" if self.rows else "brief"
@@ -192,7 +193,7 @@ def _figure(index: int, pictures: Sequence[Picture], marks: Sequence[Mark], trac
         for step in trace
         if step.image == index
     )
-    heading = "" if len(pictures) == 1 else f"{('first', 'second')[index] if index < 2 else index + 1} date"
+    heading = "" if len(pictures) == 1 else _DATE_NAMES[index] if index < len(_DATE_NAMES) else f"date {index + 1}"
     outlines = tuple(_outline(mark, picture, own=mark.image == index) for mark in marks if mark.rings)
     uri = _jpeg_uri(picture)
     shown_px = _SHOWN_PX if marks or len(pictures) > 1 else _BRIEF_PX

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from vlm.geometry.shapes import HBB, OBB, Mask, Window
-from vlm.pair import open_pair
-from vlm.raster import Raster, check_valid
+from vlm.pair import open_dates
+from vlm.raster import check_valid
 from vlm.records import Answer, Cost, Image, Issue, Region, TraceStep
 from vlm.tiling import TokenBudget, plan_tiles
 
@@ -24,7 +24,7 @@ SHIPS = (
 
 def answer_about(images: tuple[str | Path, ...], instruction: str, window: Window | None = None) -> Answer:
     """Build a full answer about real files: two ships and a mask, one issue, cost, trace and grids."""
-    rasters = list(open_pair(*images)) if len(images) == 2 else [Raster.open(image) for image in images]
+    rasters = open_dates(*images)
     trace = []
     for index, raster in enumerate(rasters):
         plan = plan_tiles(

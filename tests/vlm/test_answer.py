@@ -53,8 +53,6 @@ def test_regions_of_a_window_are_in_the_pixels_of_the_image(tiny: Nadir, picture
     answer = tiny._placed(request, view, "<box>[[0,0,1000,500]]</box>", COST)
     assert answer.regions[0].geometry == HBB(40, 20, 90, 35)
     assert answer.window == Window(40, 20, 50, 30)
-    assert answer.window == Window(40, 20, 50, 30)
-    assert answer.window == Window(40, 20, 50, 30)
 
 
 def test_regions_that_a_user_points_at_are_said_in_the_windows_frame(tiny: Nadir, picture: Path) -> None:
@@ -160,6 +158,18 @@ def test_two_renderings_are_two_images_of_one_date(tiny: Nadir, tmp_path: Path) 
     assert [part["text"].split(" (")[0] for part in parts if "(" in part.get("text", "")] == ["Image", "Image"]
 
 
+def test_three_dates_are_compared_one_by_one(tiny: Nadir, picture: Path) -> None:
+    request = Request("What has changed?", (picture,) * 3)
+    view = tiny.look(request)
+    assert [(image.date, image.partner) for image in view.images] == [(0, 1), (1, 0), (2, 1)]
+    parts = [part.get("text", "") for part in tiny.message(request, view)["content"]]
+    assert [part for part in parts if part.startswith("Image")] == ["Image 1: ", "Image 2: ", "Image 3: "]
+    answer = tiny._placed(request, view, "<box image=3>[[0,0,1000,500]]</box>", COST)
+    assert [(region.image, region.geometry) for region in answer.regions] == [(2, HBB(0, 0, 100, 30))]
+    assert tiny.ask(*[picture] * 3, "What has changed?", max_new_tokens=2).cost is not None
+    assert "date 3" in answer._repr_html_()
+
+
 def test_the_renderings_of_a_date_share_its_number(tiny: Nadir, tmp_path: Path) -> None:
     values = np.random.default_rng(0).integers(1, 3000, (4, 40, 40)).astype(np.uint16)
     path = write_raster(tmp_path / "ms.tif", values, names=("blue", "green", "red", "nir"))
@@ -174,8 +184,8 @@ def test_the_renderings_of_a_date_share_its_number(tiny: Nadir, tmp_path: Path) 
 
 
 def test_questions_that_cannot_be_asked_are_refused(tiny: Nadir, picture: Path, tmp_path: Path) -> None:
-    with pytest.raises(InstructionError, match="got 3 images"):
-        tiny.ask(picture, picture, picture, "What has changed?")
+    with pytest.raises(InstructionError, match="got 9 images: this model takes 8 dates"):
+        tiny.ask(*[picture] * 9, "What has changed?")
     with pytest.raises(InstructionError, match="instruction is empty"):
         tiny.ask(picture, " ")
     with pytest.raises(InstructionError, match="ask_text"):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from PIL import Image as PILImage
 from rasterio.crs import CRS
 
 from tests.vlm.fake_nadir import FakeNadir
@@ -72,6 +73,15 @@ def test_ask_says_the_answer_and_its_cost(scene: str, nadir: FakeNadir, capsys: 
 def test_two_images_are_two_dates(scene: str, later: str, nadir: FakeNadir) -> None:
     assert run("ask", scene, later, "What changed?") == 0
     assert nadir.asked[0][0] == (scene, later)
+
+
+def test_more_images_are_more_dates(scene: str, later: str, nadir: FakeNadir, tmp_path: Path) -> None:
+    out = tmp_path / "three.png"
+    assert run("ask", scene, later, scene, "What changed?", "--region", "3:10,10,50,50", "--out", str(out)) == 0
+    assert nadir.asked[0][0] == (scene, later, scene)
+    assert [region.image for region in nadir.asked[0][2]["regions"]] == [2]
+    with PILImage.open(out) as picture:
+        assert picture.width > 3 * 160
 
 
 def test_json_and_geojson_on_the_terminal_are_nothing_else(

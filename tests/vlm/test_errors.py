@@ -86,7 +86,10 @@ MISTAKES = {
     "demo of cases and instructions": (["demo", "--cases", "{}/no.json", "--ask", "?"], "--cases FILE alone"),
     "demo without cases": (["demo", "--cases", "{}/no.json"], "no.json"),
     "demo into a file": (["demo", "--image", "{}/good.tif", "--out", "{}/good.tif"], "file where a folder"),
-    "chat about three images": (["chat", "{}/good.tif", "{}/good.tif", "{}/good.tif"], "3 images"),
+    "more dates than the model takes": (["ask", *["{}/good.tif"] * 9, "?"], "got 9 images: this model takes 8 dates"),
+    "chat about too many dates": (["chat", *["{}/good.tif"] * 9], "got 9 images: this model takes 8 dates"),
+    "third date of another size": (["ask", *["{}/plain.tif"] * 2, "{}/other_size.tif", "Changed?"], "60 x 60"),
+    "missing third date": (["ask", *["{}/good.tif"] * 2, "{}/no.tif", "Changed?"], "no.tif does not exist"),
 }
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from tests.vlm.made_rasters import UTM, checker, sentinel2_folder, with_gcps, write_raster
 from vlm.errors import NadirError, PairError, RasterError
-from vlm.pair import open_pair
+from vlm.pair import open_dates
 from vlm.raster import Pixels, Raster
 
 Place = dict[str, object]
@@ -56,7 +56,7 @@ def test_the_second_date_lies_on_the_grid_of_the_first(tmp_path: Path, name: str
     where, height, width = SECONDS[name]
     write_raster(tmp_path / "a.tif", ground(100, 110, FIRST), **FIRST)
     write_raster(tmp_path / "b.tif", ground(height, width, where), **where)
-    first, second = open_pair(tmp_path / "a.tif", tmp_path / "b.tif")
+    first, second = open_dates(tmp_path / "a.tif", tmp_path / "b.tif")
     with first, second, Raster.open(tmp_path / "b.tif") as alone:
         assert second.grid == first.grid
         assert second.file_grid == alone.grid
@@ -71,12 +71,28 @@ def test_what_the_second_date_does_not_cover_is_invalid(tmp_path: Path) -> None:
     aside = place("EPSG:32632", x=500_010, y=5_316_700, pixel=2.0)
     write_raster(tmp_path / "a.tif", ground(100, 110, FIRST), **FIRST)
     write_raster(tmp_path / "b.tif", ground(100, 110, aside), **aside)
-    first, second = open_pair(tmp_path / "a.tif", tmp_path / "b.tif")
+    first, second = open_dates(tmp_path / "a.tif", tmp_path / "b.tif")
     with first, second:
         pixels = shown(second)
     assert not pixels.valid[:, :54].any()
     assert pixels.valid[:, 56:].all()
     assert not pixels.rgb[:, :54].any()
+
+
+def test_a_third_date_lies_on_the_grid_of_the_first_too(tmp_path: Path) -> None:
+    paths = []
+    for number, name in enumerate(("the same grid", "finer and larger", "turned")):
+        where, height, width = SECONDS[name]
+        paths.append(write_raster(tmp_path / f"{number}.tif", ground(height, width, where), **where))
+    dates = open_dates(*paths)
+    assert [raster.grid for raster in dates] == [dates[0].grid] * 3
+    assert len({raster.file_grid for raster in dates}) == 3
+    expected, _ = read_whole(dates[0])
+    for raster in dates[1:]:
+        values, valid = read_whole(raster)
+        assert np.abs(values - expected)[valid].max() < 8
+        raster.close()
+    assert open_dates() == ()
 
 
 def test_control_points_are_aligned_both_ways(tmp_path: Path) -> None:
@@ -90,14 +106,14 @@ def test_control_points_are_aligned_both_ways(tmp_path: Path) -> None:
         px, py = raster.grid.from_wgs84(xs, ys)
     painted = (50 + px + 2 * py).astype(np.float32)[None]
     write_raster(tmp_path / "map.tif", painted, **place("EPSG:4326", x=west, y=north, pixel=step))
-    first, second = open_pair(tmp_path / "gcps.tif", tmp_path / "map.tif")
+    first, second = open_dates(tmp_path / "gcps.tif", tmp_path / "map.tif")
     with first, second:
         values, valid = read_whole(second)
     at_y, at_x = np.mgrid[0:40, 0:60] + 0.5
     assert valid.all()
     assert np.abs(values - (50 + at_x + 2 * at_y)).max() < 0.3
 
-    first, second = open_pair(tmp_path / "map.tif", tmp_path / "gcps.tif")
+    first, second = open_dates(tmp_path / "map.tif", tmp_path / "gcps.tif")
     with first, second:
         values, valid = read_whole(second)
         assert shown(second).valid.sum() == valid.sum()
@@ -112,13 +128,13 @@ def test_the_stretch_of_the_second_date_is_that_of_its_own_file(tmp_path: Path) 
     write_raster(tmp_path / "a.tif", ground(100, 110, FIRST), **FIRST)
     where, height, width = SECONDS["finer and larger"]
     write_raster(tmp_path / "b.tif", ground(height, width, where, dtype="uint16"), **where)
-    first, second = open_pair(tmp_path / "a.tif", tmp_path / "b.tif")
+    first, second = open_dates(tmp_path / "a.tif", tmp_path / "b.tif")
     with first, second, Raster.open(tmp_path / "b.tif") as alone:
         assert second.renderings() == alone.renderings()
 
 
 def test_folders_of_bands_are_pairs_too(tmp_path: Path) -> None:
-    first, second = open_pair(sentinel2_folder(tmp_path / "a"), sentinel2_folder(tmp_path / "b", shape=(60, 48)))
+    first, second = open_dates(sentinel2_folder(tmp_path / "a"), sentinel2_folder(tmp_path / "b", shape=(60, 48)))
     with first, second:
         assert np.array_equal(shown(first).rgb, shown(second).rgb)
 
@@ -127,10 +143,10 @@ def test_pictures_of_one_size_pass_as_they_are(tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
         Image.fromarray(checker(3, 30, 40).transpose(1, 2, 0)).save(tmp_path / name)
     write_raster(tmp_path / "c.tif", checker(3, 30, 40), **UTM)
-    first, second = open_pair(tmp_path / "a.png", tmp_path / "b.png")
+    first, second = open_dates(tmp_path / "a.png", tmp_path / "b.png")
     with first, second:
         assert np.array_equal(shown(first).rgb, shown(second).rgb)
-    first, second = open_pair(tmp_path / "c.tif", tmp_path / "b.png")
+    first, second = open_dates(tmp_path / "c.tif", tmp_path / "b.png")
     with first, second:
         assert second.grid == first.grid
         assert second.gsd_m == 0.5
@@ -153,4 +169,4 @@ def test_a_pair_that_is_none_says_so(tmp_path: Path, second: str, kind: type[Nad
     Image.fromarray(checker(3, 30, 40).transpose(1, 2, 0)).save(tmp_path / "small.png")
     write_raster(tmp_path / "far.tif", checker(1, 30, 40), **UTM)
     with pytest.raises(kind, match=says):
-        open_pair(tmp_path / "a.tif", tmp_path / second)
+        open_dates(tmp_path / "a.tif", tmp_path / second)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vlm.pair import open_pair
+from vlm.pair import open_dates
 from vlm.raster import Raster, check_valid, window_from_bbox
 
 FOLDERS = ("georef", "spacenet_solaris", "oscd", "neontree", "sar_ottawa")
@@ -84,7 +84,7 @@ def test_a_sentinel_1_scene_with_control_points_only(shared_data: Path) -> None:
 
 @pytest.mark.parametrize("city", ["bercy", "bordeaux", "rennes"])
 def test_a_sentinel_2_folder_is_shown_like_its_registered_picture(shared_data: Path, city: str) -> None:
-    first, second = open_pair(shared_data / OSCD / city / "imgs_1", shared_data / OSCD / city / "imgs_2")
+    first, second = open_dates(shared_data / OSCD / city / "imgs_1", shared_data / OSCD / city / "imgs_2")
     picture = Raster.open(shared_data / OSCD / city / "pair" / "img1.png")
     with first, second, picture:
         assert (first.count, first.bands.sensor) == (13, "sentinel2")
@@ -114,7 +114,7 @@ PAIRS = [
 def test_real_pairs_are_aligned(
     shared_data: Path, before: str, after: str, covered: float, alike: float | None
 ) -> None:
-    first, second = open_pair(shared_data / before, shared_data / after)
+    first, second = open_dates(shared_data / before, shared_data / after)
     with first, second:
         one = first.read(first.window, (150, 150), first.renderings()[0])
         two = second.read(first.window, (150, 150), second.renderings()[0])
