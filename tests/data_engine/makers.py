@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image as Picture
 
+from tests.data_engine.makers_text import TEXT_MAKERS
+
 
 def write_image(path: Path, size: tuple[int, int], *, seed: int = 0, mode: str = "RGB") -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -223,4 +225,7 @@ MAKERS: dict[str, tuple[Callable[[Path], None], str]] = {
     "dota": (make_dota, "all"),
     "neontree": (make_neontree, "all"),
     "rsscn7": (make_rsscn7, "all"),
+    **TEXT_MAKERS,
 }
+
+from tests.data_engine import makers_objects  # noqa: E402, F401  (it adds its own)
