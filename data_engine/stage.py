@@ -22,6 +22,7 @@ from data_engine.progress import Progress
 from data_engine.store.images import ImageFaultError
 from data_engine.store.ledger import MAX_REJECTS, Ledger, TooManyRejectsError, parse_ledger
 from data_engine.store.manifest import LEDGER, MANIFEST, REJECTED, Manifest, load_manifest, open_store, write_manifest
+from data_engine.store.schema import require_text
 from data_engine.store.shards import ShardWriter, read_shard
 from data_engine.store.writer import Writer
 from data_engine.unit import UNITS, Result, Task, Unit, Work, load_failed, load_result
@@ -116,6 +117,7 @@ def map_samples(samples: Iterable[Sample], transform: Transform, ledger: Ledger)
         before, given = ledger.drops, 0
         try:
             for made in transform(sample, ledger):
+                require_text(made)
                 given += 1
                 yield made
         except TooManyRejectsError:

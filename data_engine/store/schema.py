@@ -93,6 +93,16 @@ def sample_to_row(sample: Sample) -> Row:
     }
 
 
+def require_text(sample: Sample) -> None:
+    """Raise DataError when a text of the sample is no Unicode that a file can hold (a lone surrogate)."""
+    turns = [part for turn in sample.turns for part in (turn.instruction, turn.answer.template)]
+    phrases = [region.phrase for turn in sample.turns for region in (*turn.regions, *turn.answer.regions)]
+    try:
+        "".join((sample.id, sample.source, sample.split, sample.licence, *turns, *phrases)).encode()
+    except UnicodeEncodeError as error:
+        raise DataError(f"sample {sample.id!r} holds text that is no Unicode: {error}") from error
+
+
 def row_to_sample(row: Row) -> Sample:
     """Read a row back; raises DataError that names the sample when the row is no sample."""
     try:
