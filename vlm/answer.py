@@ -32,7 +32,7 @@ from vlm.model import NadirForConditionalGeneration
 from vlm.pair import open_dates
 from vlm.processor import NadirProcessor, TiledImage
 from vlm.prompts import Message, user_message, with_hint
-from vlm.raster import Raster, Rendering, check_valid
+from vlm.raster import Raster, Rendering, check_seen
 from vlm.records import Answer, Cost, Image, Region, Task, TraceStep
 from vlm.tiling import TokenBudget
 from vlm.window import window_from_bbox
@@ -206,7 +206,7 @@ class Nadir:
         for date, raster in enumerate(rasters):
             renderings = self._renderings(raster, request.bands)
             area = window or raster.window
-            check_valid(raster.read(area, (min(64, area.w), min(64, area.h)), renderings[0]), area, raster.path)
+            check_seen(raster, area, [tile.window for tile in plan.tiles], renderings[0], tile_px=plan.tile_px)
             for index, rendering in enumerate(renderings):
                 partner = _partner(date, index, len(rasters), len(renderings))
                 tiled = self.processor.tile(

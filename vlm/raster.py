@@ -19,10 +19,10 @@ import numpy as np
 
 from vlm.bands import BandTable, Rendering, band_table, plan_renderings
 from vlm.dataset import grid_of, open_dataset, reading
-from vlm.errors import RasterError
 from vlm.geometry.shapes import Window
 from vlm.grid import Grid
 from vlm.stretch import AS_STORED, Limits, decibels, normalised_difference, percentile_limits, ramp, to_bytes
+from vlm.valid import check_seen, check_valid, find_valid
 from vlm.window import clip_window, window_from_bbox, window_from_text
 
 if TYPE_CHECKING:
@@ -31,11 +31,13 @@ if TYPE_CHECKING:
     from vlm.drape import Draped
 
 __all__ = [
-    "Grid", "Pixels", "Raster", "Rendering", "check_valid", "clip_window", "window_from_bbox", "window_from_text",
+    "Grid", "Pixels", "Raster", "Rendering", "check_seen", "check_valid", "clip_window", "window_from_bbox",
+    "window_from_text",
 ]  # fmt: skip
 
 STATISTICS_PX = 512
 STATISTICS_BLOCKS = 8
+FEWEST_SAMPLES = 64
 WHOLE_READ_PX = 64 * 1024**2
 LABEL_MAX = 15
 LOOKS = 4
@@ -61,6 +63,7 @@ class Raster:
         """
         self.dataset = dataset
         self._origin = origin
+        self._islands: dict[tuple[int, ...], Window | None] = {}
         self.path = path
         self.grid = grid
         self.file_grid = grid if origin is None or dataset is origin.dataset else origin.grid
@@ -140,6 +143,10 @@ class Raster:
             part = np.s_[row : row + rows, col : col + cols]
             rgb[part], valid[part] = self._render((x, y, w, h), (cols, rows), rendering)
         return Pixels(rgb, valid)
+
+    def valid_pixels(self, window: Window, bands: tuple[int, ...]) -> np.ndarray:
+        """Say which pixels of a window inside the image hold data in bands, at full resolution: bool (h, w)."""
+        return self._values(bands, (window.x, window.y, window.w, window.h), (window.w, window.h))[1]
 
     def close(self) -> None:
         """Close the file; reading afterwards is an error."""
@@ -247,21 +254,37 @@ class Raster:
         return bool(percentile_limits(values[:, valid].ravel())[0] >= 0)
 
     def _sample(self, bands: tuple[int, ...], *, decibel: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """Read about STATISTICS_PX squared pixels: the whole image small, or blocks where that is dear."""
+        """Read about STATISTICS_PX squared pixels: the whole image small, or blocks where that is dear.
+
+        Where they hold hardly any data, the island of data is read instead.
+        """
         if self._origin is not None:
             return self._origin._sample(bands, decibel=decibel)
-        if self.advice is None:
-            scale = min(1.0, STATISTICS_PX / max(self.width, self.height))
-            size = max(1, round(self.width * scale)), max(1, round(self.height * scale))
-            return self._values(bands, (0, 0, self.width, self.height), size, decibel=decibel)
+        read = self._small if self.advice is None else self._blocks
+        values, valid = read(bands, self.window, decibel=decibel)
+        if valid.sum() >= FEWEST_SAMPLES or valid.size == self.width * self.height:
+            return values, valid
+        if bands not in self._islands:
+            self._islands[bands] = find_valid(self, self.window, bands)
+        island = self._islands[bands]
+        return (values, valid) if island is None else self._small(bands, island, decibel=decibel)
+
+    def _blocks(self, bands: tuple[int, ...], window: Window, *, decibel: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Read blocks of full resolution that are spread over a window, side by side."""
         side = STATISTICS_PX // STATISTICS_BLOCKS
-        cols, rows = min(side, self.width), min(side, self.height)
-        xs = np.linspace(0, self.width - cols, STATISTICS_BLOCKS).astype(int)
-        ys = np.linspace(0, self.height - rows, STATISTICS_BLOCKS).astype(int)
+        cols, rows = min(side, window.w), min(side, window.h)
+        xs = window.x + np.linspace(0, window.w - cols, STATISTICS_BLOCKS).astype(int)
+        ys = window.y + np.linspace(0, window.h - rows, STATISTICS_BLOCKS).astype(int)
         blocks = [self._values(bands, (x, y, cols, rows), (cols, rows), decibel=decibel) for y in ys for x in xs]
         return np.concatenate([block[0] for block in blocks], axis=2), np.concatenate(
             [block[1] for block in blocks], axis=1
         )
+
+    def _small(self, bands: tuple[int, ...], window: Window, *, decibel: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Read a window with at most STATISTICS_PX on the longer side."""
+        scale = min(1.0, STATISTICS_PX / max(window.w, window.h))
+        size = max(1, round(window.w * scale)), max(1, round(window.h * scale))
+        return self._values(bands, (window.x, window.y, window.w, window.h), size, decibel=decibel)
 
     def _render_palette(self, source: SourceWindow, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
         from rasterio.enums import Resampling
@@ -273,16 +296,6 @@ class Raster:
             codes = self._get((1,), source, size, Resampling.nearest)[0]
             valid = self._mask((1,), source, size) & (table[codes][..., 3] > 0)
         return np.where(valid[..., None], table[codes][..., :3], np.uint8(0)), valid
-
-
-def check_valid(pixels: Pixels, window: Window, path: str | Path) -> Pixels:
-    """Return the pixels, or raise RasterError where none of them is valid."""
-    if pixels.valid.any():
-        return pixels
-    raise RasterError(
-        f"window {window.x},{window.y},{window.w},{window.h} of {path} holds no valid pixel (only nodata, "
-        "transparency, NaN or ground outside the image); choose another window"
-    )
 
 
 def _composite(values: np.ndarray, how: Rendering) -> np.ndarray:

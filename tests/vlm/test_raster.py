@@ -19,6 +19,7 @@ from tests.vlm.made_rasters import UTM, checker, sentinel2_folder, write_raster
 from vlm.errors import RasterError
 from vlm.geometry.shapes import Window
 from vlm.raster import Raster, check_valid
+from vlm.valid import check_seen, find_valid
 
 
 def read_all(raster: Raster, spec: str | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -184,6 +185,38 @@ def test_a_window_outside_holds_nothing_and_the_checker_says_so(scene: Raster, w
         check_valid(pixels, window, scene.path)
     inside = scene.read(scene.window, (8, 8), scene.renderings()[0])
     assert check_valid(inside, scene.window, scene.path) is inside
+
+
+def island(path: Path, *, dtype: str, nodata: float, side: int = 3000) -> Path:
+    """Write nodata with 4 x 3 pixels of data at (1001, 2503), which no overview of 512 px shows."""
+    values = np.full((1, side, side), nodata, dtype)
+    values[0, 2503:2506, 1001:1005] = np.arange(12).reshape(3, 4) * 10 + 200
+    return write_raster(path, values, nodata=nodata, compress="deflate")
+
+
+@pytest.mark.parametrize(("dtype", "nodata"), [("uint8", 0), ("uint16", 0), ("float32", float("nan"))])
+def test_a_tiny_island_of_data_is_found_and_stretched_by_itself(tmp_path: Path, dtype: str, nodata: float) -> None:
+    with Raster.open(island(tmp_path / "island.tif", dtype=dtype, nodata=nodata)) as raster:
+        assert not raster.read(raster.window, (64, 64), raster.renderings()[0]).valid.any()
+        assert find_valid(raster, raster.window, (1,)) == Window(1001, 2503, 4, 3)
+        assert find_valid(raster, Window(0, 0, 1000, 3000), (1,)) is None
+        shown = raster.read(Window(1001, 2503, 4, 3), (4, 3), raster.renderings()[0])
+        assert shown.valid.all()
+        assert len(np.unique(shown.rgb)) >= (12 if dtype != "uint8" else 10)
+
+
+def test_tiles_that_show_data_pass_and_others_name_its_place(tmp_path: Path) -> None:
+    with Raster.open(island(tmp_path / "island.tif", dtype="uint16", nodata=0)) as raster:
+        how = raster.renderings()[0]
+        check_seen(raster, raster.window, [raster.window, Window(960, 2480, 64, 64)], how, tile_px=64)
+        with pytest.raises(
+            RasterError, match=r"island.tif \(1\) show no valid pixel: its data lie within 1001,2503,4,3"
+        ):
+            check_seen(raster, raster.window, [raster.window], how, tile_px=64)
+        with pytest.raises(RasterError, match="holds no valid pixel"):
+            check_seen(raster, Window(0, 0, 900, 900), [Window(0, 0, 900, 900)], how, tile_px=64)
+        with pytest.raises(RasterError, match="holds no valid pixel"):
+            check_seen(raster, Window(960, 2480, 20, 20), [Window(960, 2480, 64, 64)], how, tile_px=64)
 
 
 @settings(max_examples=25, deadline=None)
