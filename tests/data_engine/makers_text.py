@@ -359,3 +359,10 @@ TEXT_MAKERS: dict[str, tuple[Callable[[Path], None], str]] = {
     "eurosat": (make_eurosat, "all"),
     "spacenet": (make_spacenet, "train"),
 }
+
+
+def make_of_test(test: str, root: Path) -> Path:
+    """Make the dataset that a test's name begins with: test_rs5m_... gets rs5m."""
+    name = max((name for name in TEXT_MAKERS if test.startswith(f"test_{name}_")), key=len)
+    TEXT_MAKERS[name][0](root)
+    return root

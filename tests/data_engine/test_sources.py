@@ -98,7 +98,7 @@ def test_missing_folder_says_what_is_expected_and_where_to_get_it(tiny, tmp_path
 
 def test_missing_image_is_refused_by_name(tiny):
     name, root, split = tiny
-    pictures = sorted(path for path in root.rglob("*") if path.suffix in (".jpg", ".png", ".tif", ".bmp"))
+    pictures = sorted(path for path in root.rglob("*") if path.suffix.lower() in (".jpg", ".png", ".tif", ".bmp"))
     if not pictures:
         pytest.skip("its images lie in other files")
     victim = next(path for path in pictures if "abel" not in str(path) and "_instance_" not in path.name)
