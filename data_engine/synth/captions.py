@@ -51,6 +51,7 @@ ALONE: dict[str, tuple[str, ...]] = {
 ITSELF = {"baseball field": ("baseball field",), "tennis court": ("tennis court",),
           "playground": ("running track", "football field")}  # fmt: skip
 BESIDE = ("surrounded by green plants", "next to a road", "near some green trees", "near several buildings")
+COLOUR_WORDS = {"green", "white", "yellow"}
 LEAD: dict[str, tuple[str, ...]] = {
     "airport": ("plane",), "port": ("ship",), "parking": ("car",), "storage tanks": ("storage tank",),
     "intersection": ("car",),
@@ -74,14 +75,18 @@ def counted(count: int, label: str) -> str:
 
 
 def write_captions(
-    scene_class: str, objects: Sequence[SceneObject], share: dict[str, float], trees: int, rng: np.random.Generator
-) -> tuple[str, ...]:
+    scene_class: str, objects: Sequence[SceneObject], share: dict[str, float], trees: int, rng: np.random.Generator,
+    *, colours: bool = True,
+) -> tuple[str, ...]:  # fmt: skip
     """Write three captions, lower case, of what is there: the leading class first, then its surroundings.
 
-    `share` is what labels.land_shares gives.
+    `share` is what labels.land_shares gives; without `colours` no word of colour is used (radar).
     """
     counts = Counter(entry.label for entry in objects)
-    return tuple(_caption(scene_class, counts, share, trees, rng) for _ in range(3))
+    found = [_caption(scene_class, counts, share, trees, rng) for _ in range(3)]
+    if not colours:
+        found = [" ".join(word for word in caption.split() if word not in COLOUR_WORDS) for caption in found]
+    return tuple(found)
 
 
 def _caption(

@@ -52,13 +52,17 @@ def roughen(rgb: np.ndarray, seed: int) -> np.ndarray:
     return cv2.multiply(rgb, cv2.merge([gain, gain, gain]), scale=1 / 128)
 
 
+def shift_image(image: np.ndarray, look: Look, method: int = cv2.INTER_LINEAR) -> np.ndarray:
+    """Move an image by the day's registration shift."""
+    if look.shift_px == (0.0, 0.0):
+        return image
+    matrix = np.array([[1, 0, look.shift_px[0]], [0, 1, look.shift_px[1]]], np.float64)
+    return cv2.warpAffine(image, matrix, image.shape[1::-1], flags=method, borderMode=cv2.BORDER_REFLECT)
+
+
 def expose(rgb: np.ndarray, look: Look) -> np.ndarray:
     """Photograph a painted scene (H, W, 3) uint8: registration shift, optics, atmosphere and sensor noise."""
-    if look.shift_px != (0.0, 0.0):
-        matrix = np.array([[1, 0, look.shift_px[0]], [0, 1, look.shift_px[1]]], np.float64)
-        size = (rgb.shape[1], rgb.shape[0])
-        rgb = cv2.warpAffine(rgb, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-    rgb = cv2.GaussianBlur(rgb, (0, 0), look.blur_px)
+    rgb = cv2.GaussianBlur(shift_image(rgb, look), (0, 0), look.blur_px)
     rgb = cv2.LUT(rgb, _tone_table(look))
     grain = crop(power_tile(0.1), np.random.default_rng(look.seed), rgb.shape[:2])
     strength = look.noise / DEVIATION

@@ -10,7 +10,6 @@ import numpy as np
 from data_engine.synth import paint_structures as structures
 from data_engine.synth import paint_vehicles as vehicles
 from data_engine.synth.canvas import blend, bounds, draw_lines, fill_mask
-from data_engine.synth.looks import expose, roughen
 from data_engine.synth.paint_buildings import paint_building
 from data_engine.synth.records import Area, Layout, Look, Thing
 from data_engine.synth.shadows import DARKNESS, darken, shadow_layer
@@ -40,11 +39,6 @@ PAINTERS: dict[str, Callable[[Sketch, Thing, Look], None]] = {
 }
 LOW = {"car", "gate", "pier", "platform", "ship", "train", "truck"}
 """Things that can stand in the shadow of others."""
-
-
-def paint_layout(layout: Layout, look: Look) -> np.ndarray:
-    """Render a layout as uint8 (size_px, size_px, 3) RGB on this day."""
-    return expose(roughen(paint_surfaces(layout, look), layout.seed), look)
 
 
 def paint_surfaces(layout: Layout, look: Look) -> np.ndarray:

@@ -26,8 +26,9 @@ STABLE_KINDS = ("desert", "beach", "commercial", "railway station")
 
 
 def render_pair(
-    seed: int, *, size_px: int = 256, gsd_m: float = 0.5, kind: str | None = None, unchanged: float = 0.35
-) -> ScenePair:
+    seed: int, *, size_px: int = 256, gsd_m: float = 0.5, kind: str | None = None, unchanged: float = 0.35,
+    sensor: str = "rgb",
+) -> ScenePair:  # fmt: skip
     """Render two dates of the place of a seed; with probability `unchanged` nothing but light and traffic differs."""
     rng = np.random.default_rng([seed, 11])
     changes = rng.random() >= unchanged
@@ -46,7 +47,8 @@ def render_pair(
     appeared_objects = label_things(after, appeared, later.shift_px)
     vanished_objects = label_things(before, vanished, look.shift_px)
     mask = change_mask(size_px, (*appeared_objects, *vanished_objects))
-    first, second = photograph(before, look, seed=seed), photograph(after, later, seed=seed)
+    first = photograph(before, look, seed=seed, sensor=sensor)
+    second = photograph(after, later, seed=seed, sensor=sensor)
     return ScenePair(first, second, mask, appeared_objects, vanished_objects)
 
 

@@ -114,7 +114,8 @@ class SceneObject:
 class Scene:
     """Hold one rendered scene: rgb uint8 (H, W, 3), its objects, land cover uint8 (H, W) and georeference.
 
-    `land` holds indices into LAND; `transform` is the affine 6-tuple (a, b, c, d, e, f) in metres of `crs`.
+    `land` holds indices into LAND; `transform` is the affine 6-tuple (a, b, c, d, e, f) in metres of `crs`. Scenes of
+    another sensor than "rgb" have uint16 `bands` (H, W, bands), named by `band_names`; `rgb` then is a picture of them.
     """
 
     rgb: np.ndarray
@@ -127,6 +128,9 @@ class Scene:
     transform: tuple[float, float, float, float, float, float]
     seed: int
     captions: tuple[str, ...] = field(default=())
+    sensor: str = "rgb"
+    bands: np.ndarray | None = None
+    band_names: tuple[str, ...] = ("red", "green", "blue")
 
     @property
     def width(self) -> int:
@@ -135,6 +139,10 @@ class Scene:
     @property
     def height(self) -> int:
         return int(self.rgb.shape[0])
+
+    @property
+    def data(self) -> np.ndarray:
+        return self.rgb if self.bands is None else self.bands
 
     def mask(self, land: str) -> Mask:
         """Give the land cover class as a mask with one cell a pixel; raise DataError for an unknown class."""

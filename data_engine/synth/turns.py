@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from vlm.records import Image, Region, Sample, Task, Turn
 MAX_DETECTED, MAX_COUNTED, SMALLEST_GROUND_PX = 20, 40, 5.0
 LAND_PHRASES = {"road": "road", "water": "water", "building": "buildings", "field": "farmland", "forest": "forest"}
 LICENCE = "Apache-2.0"
+SENSOR_NAMES = {"rgb": "synthetic", "ms4": "synthetic ms4", "ms13": "synthetic ms13", "sar": "synthetic SAR"}
 TaskTurn = tuple[Task, Turn]
 
 
@@ -144,29 +145,44 @@ def pair_turns(pair: ScenePair, rng: random.Random) -> list[TaskTurn]:
     return [("change", turn) for turn in turns]
 
 
-def encode_png(rgb: np.ndarray) -> bytes:
-    """Encode uint8 (H, W, 3) as PNG; run lengths alone are the fastest, and noise leaves little else to find."""
+def encode_png(scene: Scene) -> bytes:
+    """Encode a scene's picture as PNG; run lengths alone are the fastest, and noise leaves little else to find."""
     import cv2
 
     options = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE)
-    return bytes(cv2.imencode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), options)[1])
+    return bytes(cv2.imencode(".png", cv2.cvtColor(scene.rgb, cv2.COLOR_RGB2BGR), options)[1])
 
 
-def encode_image(scene: Scene, *, date: str | None = None) -> Image:
-    """Encode a scene's pixels as PNG bytes with what is known about them."""
-    return Image(data=encode_png(scene.rgb), width=scene.width, height=scene.height, date=date, sensor="synthetic",
-                 bands=("red", "green", "blue"), gsd_m=scene.gsd_m, crs=scene.crs)  # fmt: skip
+Encode = Callable[[Scene], bytes]
 
 
-def scene_samples(scene: Scene, rng: random.Random, *, split: str = "train") -> Iterator[Sample]:
-    """Yield one sample per turn of a scene, with the image embedded."""
-    images = (encode_image(scene),)
+def encode_image(scene: Scene, *, date: str | None = None, encode: Encode = encode_png) -> Image:
+    """Encode a scene (as PNG, or as `encode` does) with what is known about it."""
+    bands = ("red", "green", "blue") if encode is encode_png else scene.band_names
+    sensor = SENSOR_NAMES[scene.sensor]
+    return Image(data=encode(scene), width=scene.width, height=scene.height, date=date, sensor=sensor, bands=bands,
+                 gsd_m=scene.gsd_m, crs=scene.crs)  # fmt: skip
+
+
+def scene_samples(
+    scene: Scene, rng: random.Random, *, split: str = "train", encode: Encode = encode_png
+) -> Iterator[Sample]:
+    """Yield one sample per turn of a scene, with the image embedded (as PNG, or as `encode` does)."""
+    images = (encode_image(scene, encode=encode),)
     for number, (task, turn) in enumerate(scene_turns(scene, rng)):
-        yield Sample(f"synth/{scene.seed}/{number}", images, (turn,), task, "synth", split, LICENCE)
+        yield Sample(f"synth/{_name(scene)}/{number}", images, (turn,), task, "synth", split, LICENCE)
 
 
-def pair_samples(pair: ScenePair, rng: random.Random, *, split: str = "train") -> Iterator[Sample]:
-    """Yield one sample per turn of a pair, with both images embedded."""
-    images = (encode_image(pair.before, date="before"), encode_image(pair.after, date="after"))
+def pair_samples(
+    pair: ScenePair, rng: random.Random, *, split: str = "train", encode: Encode = encode_png
+) -> Iterator[Sample]:
+    """Yield one sample per turn of a pair, with both images embedded (as PNG, or as `encode` does)."""
+    images = (
+        encode_image(pair.before, date="before", encode=encode), encode_image(pair.after, date="after", encode=encode)
+    )  # fmt: skip
     for number, (task, turn) in enumerate(pair_turns(pair, rng)):
-        yield Sample(f"synth/pair-{pair.before.seed}/{number}", images, (turn,), task, "synth", split, LICENCE)
+        yield Sample(f"synth/pair-{_name(pair.before)}/{number}", images, (turn,), task, "synth", split, LICENCE)
+
+
+def _name(scene: Scene) -> str:
+    return str(scene.seed) if scene.sensor == "rgb" else f"{scene.sensor}-{scene.seed}"
