@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -281,6 +282,76 @@ def make_ssdd(root: Path) -> None:
     makers.write_label(root / "PSeg_SSDD" / "voc_style" / "JPEGImages_PSeg_GT_Mask" / "000002.png", green)
 
 
+# Conversations and references in grids of 100
+
+
+def write_lines(path: Path, records: Sequence[dict[str, Any]], *, indent: int | None = None) -> None:
+    write_text(path, "\n".join(json.dumps(record, indent=indent) for record in records) + "\n")
+
+
+def talk(*messages: str) -> list[dict[str, str]]:
+    return [{"from": ("human", "gpt")[number % 2], "value": text} for number, text in enumerate(messages)]
+
+
+def make_geochat_instruct(root: Path) -> None:
+    chats = {
+        "P0001.png": talk(
+            "<image>\n[refer] give me the location of <p> 2 ships </p>", "{<10><20><30><40>|<0>}{<50><-2><60><8>|<30>}"
+        ),
+        "00002.jpg": talk(
+            "<image>\n[identify] the object in {<35><32><37><36>|<67>} is",
+            "<p>1 dump-truck at the center</p>",
+            "[refer] where is <p>the silver airplane</p>?",
+            "<p>the silver airplane</p> {<6><44><14><48>|<32>}.",
+        ),
+        "7.tif": talk("<image>\nIs there a road?\nAnswer the question using a single word or phrase.", "Yes"),
+        "8.jpg": talk(
+            "<image>\n[grounding] describe it", "There are <p>two grey ships</p> {<50><50><60><60>|<52>} here."
+        ),
+    }
+    listed = [{"id": file, "image": file, "conversations": chat} for file, chat in chats.items()]
+    makers.write_json(root / "GeoChat_Instruct.json", listed)
+    for file in chats:
+        makers.write_image(root / "final_images_llava" / file, (200, 100))
+
+
+def make_refgeo(root: Path) -> None:
+    square = [[10, 10], [60, 10], [60, 40], [10, 40]]
+    record = {"question": "The ship at the top.", "bbox": [10, 10, 60, 40], "poly": square}
+    turned = record | {"poly": [[35, 10], [60, 25], [35, 40], [10, 25]]}
+    meta = root / "metainfo"
+    write_lines(meta / "dior_rsvg_train.jsonl", [record | {"question_id": 1, "image_id": "00001.jpg"}])
+    geochat = [
+        turned | {"question_id": 2, "image_id": "a.jpg", "dataset": "geochat"},
+        record | {"question_id": 3, "image_id": "b.jpg", "dataset": "geochat"},
+    ]
+    write_lines(meta / "geochat_train.jsonl", geochat, indent=1)
+    makers.write_image(root / "images" / "DIOR-RSVG" / "00001.jpg", (100, 80))
+    for name in ("a.png", "b.jpg"):
+        makers.write_image(root / "images" / "geochat" / name, (100, 80))
+    makers.write_label(root / "masks" / "geochat" / "b_3.png", makers.block((100, 80), (12, 12, 50, 38)))
+
+
+def make_vrsbench(root: Path) -> None:
+    box = {"obj_id": 0, "obj_cls": "ship", "referring_sentence": "The ship at the top-left.", "is_unique": True}
+    box |= {"obj_coord": [0.1, 0.2, 0.3, 0.4], "obj_corner": [0.1, 0.2, 0.3, 0.2, 0.3, 0.4, 0.1, 0.4]}
+    turned = {
+        "obj_id": 1,
+        "obj_cls": "plane",
+        "referring_sentence": "A white plane",
+        "obj_coord": [0.5, 0.5, 0.7, 1.04],
+    }
+    turned |= {"obj_corner": [0.6, 0.5, 0.7, 0.77, 0.6, 1.04, 0.5, 0.77]}
+    pairs = [
+        {"ques_id": 0, "question": "How many ships are there?", "type": "object quantity", "answer": "2"},
+        {"ques_id": 1, "question": "What is the { scene }?", "type": "scene type", "answer": "A harbor."},
+    ]
+    caption = "The image shows a harbor. Two ships\nare there."
+    content = {"image": "P0003_0002.png", "caption": caption, "objects": [box, turned], "qa_pairs": pairs}
+    makers.write_json(root / "Annotations_train" / "P0003_0002.json", content)
+    makers.write_image(root / "Images_train" / "Images_train" / "P0003_0002.png", (512, 512))
+
+
 ADDED: dict[str, tuple[Callable[[Path], None], str]] = {
     "dior": (make_dior, "train"),
     "dior_rsvg": (make_dior_rsvg, "train"),
@@ -297,5 +368,8 @@ ADDED: dict[str, tuple[Callable[[Path], None], str]] = {
     "inria": (make_inria, "all"),
     "roads": (make_roads, "train"),
     "ssdd": (make_ssdd, "train"),
+    "geochat_instruct": (make_geochat_instruct, "train"),
+    "refgeo": (make_refgeo, "train"),
+    "vrsbench": (make_vrsbench, "train"),
 }
 makers.MAKERS.update(ADDED)
