@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -19,7 +19,7 @@ _NOT_UTF8: Final = re.compile("[\udc80-\udcff]")
 _DECODER: Final = json.JSONDecoder(strict=False)
 
 
-def read_records(path: Path, on_error: OnError) -> Iterator[tuple[str, Record]]:
+def read_records(path: Path, on_error: OnError) -> Generator[tuple[str, Record]]:
     """Yield (where it stands, record) for each object of a JSON list or of JSON lines.
 
     A line that is cut off or is no object goes to `on_error`; a record that is wrapped over several lines is put

@@ -11,6 +11,7 @@ Written, several images are a list, JSON lines where the file ends in .jsonl, an
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -38,7 +39,6 @@ def load_chats(path: Path, reading: Reading, *, name: str, layout: str, spelling
     """Yield one sample a chat record of any of the layouts that chat_records reads."""
     path = require_file(Path(path), layout=layout)
     reading = replace(reading, source=reading.source or name)
-    numbered = enumerate(read_records(path, reading.on_error))
 
     def make(item: tuple[int, tuple[str, Record]]) -> tuple[Sample, ...]:
         number, (where, record) = item
@@ -47,7 +47,8 @@ def load_chats(path: Path, reading: Reading, *, name: str, layout: str, spelling
         task = record.get("task")
         return (read_sample(chat, spelling, reading=reading, sample_id=sample_id, task=task, where=where),)
 
-    yield from read_each(numbered, make, reading.on_error)
+    with closing(read_records(path, reading.on_error)) as records:
+        yield from read_each(enumerate(records), make, reading.on_error)
 
 
 def write(samples: Iterable[Sample], out: Path, writing: Writing) -> int:

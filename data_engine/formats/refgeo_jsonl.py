@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -32,7 +33,7 @@ from vlm.geometry.convert import to_hbb, to_quad
 from vlm.geometry.shapes import HBB, Geometry, Mask, Polygon
 from vlm.records import Image, Region, Sample, Turn
 
-NAME: Final = "refgeo"
+NAME: Final = "refgeo_jsonl"
 LAYOUT: Final = "JSON lines of records with 'image_id', 'question', 'bbox' and 'poly' (metainfo/*.jsonl)"
 _SAME_PX: Final = 1.0  # a poly that stays this close to the box repeats it
 
@@ -41,13 +42,13 @@ def load(path: Path, reading: Reading) -> Iterator[Sample]:
     """Yield the grounding samples of each record, in the order of the file."""
     path = require_file(Path(path), layout=LAYOUT)
     reading = replace(reading, source=reading.source or NAME)
-    records = enumerate(read_records(path, reading.on_error))
 
     def make(item: tuple[int, tuple[str, Record]]) -> Iterable[Sample]:
         number, (where, record) = item
         return _samples(record, reading, path, f"{reading.source}/{reading.split}/{path.stem}/{number:08d}", where)
 
-    yield from read_each(records, make, reading.on_error)
+    with closing(read_records(path, reading.on_error)) as records:
+        yield from read_each(enumerate(records), make, reading.on_error)
 
 
 def write(samples: Iterable[Sample], out: Path, writing: Writing) -> int:

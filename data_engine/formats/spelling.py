@@ -26,9 +26,11 @@ from vlm.records import Issue, Region
 
 _N: Final = r"[-+]?\d+(?:\.\d+)?"
 _SHAPE: Final = re.compile(rf"\[\s*({_N}(?:\s*,\s*{_N}){{3,}})\s*\]")
-_GAP: Final = re.compile(r"(?<=\})[\s\],]*+\[*+\s*+(?=\{<)")
-_OPENING: Final = re.compile(r"(?:<box>\s*+)?+\[*+\s*+(?=\{<)")
-_CLOSING: Final = re.compile(r"(?<=>\})\s*+\]++(?:\s*+</box>)?|(?<=>\})\s*+</box>")
+_LIST: Final = re.compile(
+    rf"(?P<box><box>\s*)?(?P<list>(?:\[\s*){{0,2}}{_SHAPE.pattern}(?:\]{{0,2}}\s*,?\s*\[{{0,2}}{_SHAPE.pattern})*)"
+)
+_CLOSING: Final = re.compile(r"\s*\]")
+_BOX_END: Final = re.compile(r"\s*</box>")
 _REF: Final = re.compile(r"<ref>([^<]*+)</ref>\s*+(?=\{<)")
 _RUN: Final = re.compile(r"\{<[-\d][^{}]*\}(?:<delim>\{<[-\d][^{}]*\})*")
 _PHRASE: Final = re.compile(r"<p>([^<]*+)</p>\s*+(?=\{<)")
@@ -37,6 +39,8 @@ _LOOKS_LIKE_COORDINATES: Final = re.compile(
     rf"|[\[(]\s*{_N}\s*,\s*{_N}\s*,\s*{_N}\s*,\s*{_N}\s*[,\])]|\(\s*{_N}\s*,\s*{_N}\s*\)\s*,\s*\(\s*{_N}\s*,\s*{_N}\s*\)"
 )
 _KEPT_TAGS: Final = {"<think>": "\ue000", "</think>": "\ue001", "<answer>": "\ue002", "</answer>": "\ue003"}
+_BRACE: Final = re.compile(r"(?P<open>\{)(?!\s*<)|(?<!>)\}")  # one that begins or ends no shape of geochat
+_COMMA: Final = re.compile(r"(?<=>\})\s*,\s*(?=\{<)")
 _TOLERATED: Final = 0.05  # of the grid; numbers that stand out further are in another frame
 NO_GEOMETRY: Final = "none"
 Instead = tuple[tuple[Kind, Kind], ...]
@@ -114,11 +118,14 @@ def write_text(
 
 
 def _parse(text: str, spelling: Spelling, sizes: Sequence[Size], resized: Sequence[Size] | None) -> ParsedText:
-    """Parse a text whose reasoning and answer tags stay words: the decoder would leave reasoning out."""
+    """Parse a text whose reasoning, answer tags and braces stay words: the decoder takes them for something else."""
     for tag, mark in _KEPT_TAGS.items():
         text = text.replace(tag, mark)
-    parsed = parse_text(spelling.read(text), sizes=sizes, dialect=spelling.dialect, resized=resized)
-    template = parsed.template
+    text = spelling.read(text)
+    if get_dialect(spelling.dialect).style.item_open == "{":
+        text = _COMMA.sub("<delim>", _BRACE.sub(lambda match: "\ue004" if match["open"] else "\ue005", text))
+    parsed = parse_text(text, sizes=sizes, dialect=spelling.dialect, resized=resized)
+    template = parsed.template.replace("\ue004", "{{").replace("\ue005", "}}")
     for tag, mark in _KEPT_TAGS.items():
         template = template.replace(mark, tag)
     return replace(parsed, template=template)
@@ -141,11 +148,30 @@ def _far_outside(issue: Issue, spelling: Spelling, sizes: Sequence[Size], resize
 
 
 def _read_brackets(text: str) -> str:
-    """Rewrite `[[x1, y1, x2, y2, a]]` and its relatives as the dialect geochat writes them."""
-    text = _SHAPE.sub(lambda match: _braces(match[1]) or match[0], text)
-    text = _GAP.sub("<delim>", text)
-    text = _REF.sub(r"<p>\1</p> ", _OPENING.sub("", text))
-    return _CLOSING.sub("", text)
+    """Rewrite `[[x1, y1, x2, y2, a]]` and its relatives as the dialect geochat writes them.
+
+    A list whose brackets do not close, or with other numbers of numbers, stays as it is.
+    """
+    out, end = [], 0
+    for match in _LIST.finditer(text):
+        shapes = [_braces(numbers) for numbers in _SHAPE.findall(match["list"])]
+        stop = _close(text, match)
+        if stop is not None and all(shapes):
+            out += [text[end : match.start()], "<delim>".join(shapes)]
+            end = stop
+    return _REF.sub(r"<p>\1</p> ", "".join((*out, text[end:])))
+
+
+def _close(text: str, match: re.Match[str]) -> int | None:
+    """Give the end of a list with the brackets and the tag that close it; None where they are missing."""
+    stop = match.end()
+    closing = [_CLOSING] * (match["list"].count("[") - match["list"].count("]"))
+    for pattern in (*closing, *([_BOX_END] if match["box"] else [])):
+        found = pattern.match(text, stop)
+        if found is None:
+            return None
+        stop = found.end()
+    return stop
 
 
 def _braces(numbers: str) -> str:
