@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 TOLERANCE_PX = 0.05
 _PARTS = 4
 _ROUNDS = 7
+_ROUNDS_BACK = 6
 _WORLD_DEG = 360.0
 Project = Callable[[np.ndarray, np.ndarray], tuple[Any, Any]]
 Rings = tuple[np.ndarray, ...]
@@ -83,21 +84,48 @@ def trace(ring: Sequence[Point], project: Project, *, degrees: bool) -> np.ndarr
 
     With `degrees` the first coordinate is a longitude, made continuous: the last may be 360 off the first.
     """
-    pixels = _closed(ring)
-    for _ in range(_ROUNDS):
-        fine = _subdivide(pixels)
+
+    def place(fine: np.ndarray) -> np.ndarray:
         with np.errstate(invalid="ignore"):
             placed = np.stack(project(fine[:, 0], fine[:, 1]), axis=1).astype(np.float64)
+        if degrees and np.isfinite(placed).all():
+            placed[:, 0] = np.unwrap(placed[:, 0], period=_WORLD_DEG)
+        return placed
+
+    return _traced(_closed(ring), place, lambda fine, placed: _bend_px(fine, placed, degrees=degrees), rounds=_ROUNDS)
+
+
+def trace_back(ring: Sequence[Point], to_pixel: Project) -> np.ndarray:
+    """Place an open ring of map coordinates in pixels, adding points where an edge that is straight on the map bends.
+
+    Edges stay within TOLERANCE_PX; very long ones, which leave the image far behind, within what 1,024 points can do.
+    """
+
+    def place(fine: np.ndarray) -> np.ndarray:
+        return np.stack(to_pixel(fine[:, 0], fine[:, 1]), axis=1).astype(np.float64)
+
+    return _traced(_closed(ring), place, lambda _, placed: _bends(placed)[0], rounds=_ROUNDS_BACK)
+
+
+def _traced(
+    points: np.ndarray,
+    place: Callable[[np.ndarray], np.ndarray],
+    bend_px: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    *,
+    rounds: int,
+) -> np.ndarray:
+    """Place a closed ring and cut its edges in _PARTS, round by round, until none bends by more than TOLERANCE_PX."""
+    for _ in range(rounds):
+        fine = _subdivide(points)
+        placed = place(fine)
         if not np.isfinite(placed).all():
             break
-        if degrees:
-            placed[:, 0] = np.unwrap(placed[:, 0], period=_WORLD_DEG)
-        bent = _bend_px(fine, placed, degrees=degrees) > TOLERANCE_PX
+        bent = bend_px(fine, placed) > TOLERANCE_PX
         if not bent.any():
             break
         keep = np.repeat(bent, _PARTS)
         keep[::_PARTS] = True
-        pixels = np.concatenate([fine[:-1][keep], fine[-1:]])
+        points = np.concatenate([fine[:-1][keep], fine[-1:]])
     return placed[::_PARTS]
 
 
@@ -122,13 +150,19 @@ def _bend_px(pixels: np.ndarray, placed: np.ndarray, *, degrees: bool) -> np.nda
     flat = placed.copy()
     if degrees:
         flat[:, 0] = (flat[:, 0] - flat[0, 0]) * np.cos(np.radians(flat[:, 1].mean()))
-    starts, chords = flat[:-1:_PARTS], flat[_PARTS::_PARTS] - flat[:-1:_PARTS]
-    lengths = np.hypot(chords[:, 0], chords[:, 1])
+    bends, lengths = _bends(flat)
     lengths_px = np.hypot(*(pixels[_PARTS::_PARTS] - pixels[:-1:_PARTS]).T)
-    inner = flat[:-1].reshape(-1, _PARTS, 2)[:, 1:] - starts[:, None]
+    return bends * lengths_px / lengths
+
+
+def _bends(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Measure, per coarse edge, the distance of its inner points from its chord, and the chord (1 where it is 0)."""
+    starts, chords = points[:-1:_PARTS], points[_PARTS::_PARTS] - points[:-1:_PARTS]
+    lengths = np.hypot(chords[:, 0], chords[:, 1])
+    inner = points[:-1].reshape(-1, _PARTS, 2)[:, 1:] - starts[:, None]
     safe = np.where(lengths > 0, lengths, 1.0)
     across = np.abs(chords[:, None, 0] * inner[..., 1] - chords[:, None, 1] * inner[..., 0]) / safe[:, None]
-    return across.max(axis=1) * lengths_px / safe
+    return across.max(axis=1), safe
 
 
 def _turns(degrees_east: float) -> int:

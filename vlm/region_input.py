@@ -4,7 +4,8 @@ box:10,20,110,90                     pixels of the image; four bare numbers mean
 obb:60,55,100,40,-30                 centre, sides, angle in degrees (clockwise on the screen); five bare numbers
 polygon:10,20,110,20,60,90           corners x,y in order; six bare numbers or more
 box:2.29,48.85,2.30,48.86@EPSG:4326  any of them in a CRS: x is longitude or easting, y is latitude or northing;
-                                     lengths in the units of the CRS, the angle anticlockwise from east
+                                     lengths in the units of the CRS, the angle anticlockwise from east;
+                                     edges are straight in that CRS, and may bend in the image
 field.geojson, {"type": "Polygon"..} RFC 7946 (longitude, latitude), or the CRS that a `crs` member names;
                                      for an image without georeference the coordinates are pixels
 2:box:10,20,110,90, 2:field.geojson  any of them in the second date, whose pixels lie on the first one's grid
@@ -16,10 +17,13 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from vlm.errors import InstructionError, WindowError
 from vlm.geometry.shapes import HBB, OBB, Geometry, Point, Polygon
@@ -31,9 +35,10 @@ if TYPE_CHECKING:
 _FORMS = "box:x1,y1,x2,y2, obb:cx,cy,w,h,angle, polygon:x,y,x,y,x,y (each optionally @EPSG:CODE) or a GeoJSON file"
 _IMAGE = re.compile(r"([1-9]):(.*)", re.DOTALL)
 _WGS84_NAMES = ("EPSG:4326", "CRS84", "OGC:CRS84")
-_EDGE_STEPS = 8
+_HALF_TURN = 180.0
+_PROBES = 9
 
-ToPixel = Callable[[float, float], Point]
+ToPixel = Callable[[np.ndarray, np.ndarray], tuple[Any, Any]]
 
 
 def parse_region(text: str, grid: Grid, *, images: int = 1) -> tuple[Region, ...]:
@@ -102,27 +107,56 @@ def _pixel_shape(kind: str, numbers: Sequence[float]) -> Geometry:
     return Polygon(_pairs(numbers))
 
 
-def _map_shape(kind: str, numbers: Sequence[float], to_pixel: ToPixel) -> Geometry:
+def _map_shape(kind: str, numbers: Sequence[float], frame: _Frame) -> Geometry:
     """Place a shape given in map coordinates; a box and an OBB stay what they are, by the shape that encloses them."""
     from vlm.geometry.convert import to_hbb, to_obb
 
     if kind == "polygon":
-        return Polygon(tuple(to_pixel(*point) for point in _pairs(numbers)))
+        return Polygon(frame.ring(_pairs(numbers)))
     if kind == "obb":
-        cx, cy, w, h, angle_deg = numbers
-        return to_obb(Polygon(tuple(to_pixel(*point) for point in OBB(cx, cy, w, h, angle_deg).corners())))
-    box = _pixel_shape("box", numbers)
-    assert isinstance(box, HBB)
-    return to_hbb(Polygon(tuple(to_pixel(*point) for point in _dense_edge(box))))
+        return to_obb(Polygon(frame.ring(OBB(*numbers).corners())))
+    x1, y1, x2, y2 = numbers
+    crosses = frame.degrees and _HALF_TURN < x1 - x2 < 2 * _HALF_TURN
+    west, east = (x1, x2 + 2 * _HALF_TURN) if crosses else (min(x1, x2), max(x1, x2))
+    return to_hbb(Polygon(frame.ring(((west, y1), (east, y1), (east, y2), (west, y2)))))
 
 
-def _dense_edge(box: HBB) -> Iterator[Point]:
-    """Walk around a map box in small steps: its edges may be curves in the image."""
-    corners = ((box.x1, box.y1), (box.x2, box.y1), (box.x2, box.y2), (box.x1, box.y2))
-    for (x1, y1), (x2, y2) in zip(corners, (*corners[1:], corners[0]), strict=True):
-        for step in range(_EDGE_STEPS):
-            part = step / _EDGE_STEPS
-            yield x1 + part * (x2 - x1), y1 + part * (y2 - y1)
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """Hold how coordinates become pixels: a function of arrays, whether they are degrees, and the image's grid."""
+
+    to_pixel: ToPixel
+    degrees: bool
+    grid: Grid
+
+    def ring(self, points: Sequence[Point]) -> tuple[Point, ...]:
+        """Place an open ring in pixels; edges are straight in its own coordinates and get points where they bend."""
+        from vlm.place import trace_back
+
+        if self.degrees and _straddles(self.grid):
+            points = _made_continuous(points)
+        placed = trace_back(points, self.to_pixel)
+        return tuple((float(x), float(y)) for x, y in placed[:-1])
+
+
+def _straddles(grid: Grid) -> bool:
+    """Say whether an image lies across the antimeridian: the longitude jumps along its middle row or column."""
+    along, middle = np.linspace(0, 1, _PROBES), np.full(_PROBES, 0.5)
+    jumps = [
+        np.abs(np.diff(grid.to_wgs84(x * grid.width, y * grid.height)[0])) > _HALF_TURN
+        for x, y in ((along, middle), (middle, along))
+    ]
+    return bool(np.any(jumps))
+
+
+def _made_continuous(points: Sequence[Point]) -> tuple[Point, ...]:
+    """Turn longitudes that jump by more than half a turn (but not by a whole one) so that edges take the short way."""
+    turned, turn = [], 0.0
+    for (last, _), (x, y) in pairwise((points[0], *points)):
+        if _HALF_TURN < abs(x - last) < 2 * _HALF_TURN:
+            turn -= math.copysign(2 * _HALF_TURN, x - last)
+        turned.append((x + turn, y))
+    return tuple(turned)
 
 
 def _pairs(numbers: Sequence[float]) -> tuple[Point, ...]:
@@ -130,8 +164,8 @@ def _pairs(numbers: Sequence[float]) -> tuple[Point, ...]:
     return points[:-1] if len(points) > 3 and points[0] == points[-1] else points
 
 
-def _from_crs(crs: str, grid: Grid) -> ToPixel:
-    """Give the function from (x, y) in `crs` to pixels of the image.
+def _from_crs(crs: str, grid: Grid) -> _Frame:
+    """Give how (x, y) in `crs` become pixels of the image.
 
     Raises InstructionError for an unknown CRS or an image without georeference.
     """
@@ -140,11 +174,11 @@ def _from_crs(crs: str, grid: Grid) -> ToPixel:
             f"the region is given in {crs} but the image has no georeference: give it in pixels, without @{crs}"
         )
     if crs.upper() in _WGS84_NAMES:
-        return partial(_from_lonlat, grid)
-    return partial(_to_pixel_via_wgs84, _wgs84_transform(crs), grid)
+        return _Frame(partial(_from_lonlat, grid), True, grid)
+    return _Frame(partial(_to_pixel_via_wgs84, _wgs84_transform(crs), grid), False, grid)
 
 
-def _wgs84_transform(crs: str) -> Callable[[float, float], Point]:
+def _wgs84_transform(crs: str) -> ToPixel:
     from pyproj import CRS, Transformer
     from pyproj.exceptions import ProjError
 
@@ -158,16 +192,17 @@ def _wgs84_transform(crs: str) -> Callable[[float, float], Point]:
     return transformer.transform
 
 
-def _from_lonlat(grid: Grid, lon: float, lat: float) -> Point:
-    if not (-360 <= lon <= 360 and -90 <= lat <= 90):
+def _from_lonlat(grid: Grid, lon: np.ndarray, lat: np.ndarray) -> tuple[Any, Any]:
+    off = ~((lon >= -360) & (lon <= 540) & (lat >= -90) & (lat <= 90))
+    if off.any():
         raise WindowError(
-            f"the region has a corner at longitude {lon:g}, latitude {lat:g}, which is not on the earth: "
-            "expected degrees, longitude first, or another CRS named after an @"
+            f"the region has a point at longitude {lon[off][0]:g}, latitude {lat[off][0]:g}, which is not on the "
+            "earth: expected degrees, longitude first, or another CRS named after an @"
         )
     return grid.from_wgs84(lon, lat)
 
 
-def _to_pixel_via_wgs84(to_wgs84: Callable[[float, float], Point], grid: Grid, x: float, y: float) -> Point:
+def _to_pixel_via_wgs84(to_wgs84: ToPixel, grid: Grid, x: np.ndarray, y: np.ndarray) -> tuple[Any, Any]:
     return _from_lonlat(grid, *to_wgs84(x, y))
 
 
@@ -188,41 +223,43 @@ def _parse_geojson(text: str, source: str, grid: Grid) -> tuple[Region, ...]:
     return regions
 
 
-def _geojson_frame(document: Any, grid: Grid) -> ToPixel:
+def _geojson_frame(document: Any, grid: Grid) -> _Frame | None:
+    """Give the frame of a GeoJSON document, None for pixels."""
     if not grid.georeferenced:
-        return lambda x, y: (x, y)
+        return None
     named = document.get("crs") if isinstance(document, Mapping) else None
     name = named.get("properties", {}).get("name") if isinstance(named, Mapping) else None
     if not isinstance(name, str) or "CRS84" in name:
-        return partial(_from_lonlat, grid)
+        return _Frame(partial(_from_lonlat, grid), True, grid)
     return _from_crs(name.replace("urn:ogc:def:crs:", "").replace("::", ":"), grid)
 
 
-def _feature_regions(node: Mapping[str, Any], to_pixel: ToPixel, phrase: str = "") -> Iterator[Region]:
+def _feature_regions(node: Mapping[str, Any], frame: _Frame | None, phrase: str = "") -> Iterator[Region]:
     kind = node["type"]
     if kind == "FeatureCollection":
         for feature in node["features"]:
-            yield from _feature_regions(feature, to_pixel)
+            yield from _feature_regions(feature, frame)
     elif kind == "Feature":
         properties = node.get("properties") or {}
         if node["geometry"] is not None:
-            yield from _feature_regions(node["geometry"], to_pixel, str(properties.get("phrase") or ""))
+            yield from _feature_regions(node["geometry"], frame, str(properties.get("phrase") or ""))
     elif kind == "GeometryCollection":
         for part in node["geometries"]:
-            yield from _feature_regions(part, to_pixel, phrase)
+            yield from _feature_regions(part, frame, phrase)
     elif kind in ("Polygon", "MultiPolygon"):
         for rings in [node["coordinates"]] if kind == "Polygon" else node["coordinates"]:
-            yield Region(_rings_to_polygon(rings, to_pixel), phrase)
+            yield Region(_rings_to_polygon(rings, frame), phrase)
 
 
-def _rings_to_polygon(rings: Sequence[Sequence[Sequence[float]]], to_pixel: ToPixel) -> Polygon:
-    exterior, *holes = (_ring(ring, to_pixel) for ring in rings)
+def _rings_to_polygon(rings: Sequence[Sequence[Sequence[float]]], frame: _Frame | None) -> Polygon:
+    exterior, *holes = (_ring(ring, frame) for ring in rings)
     return Polygon(exterior, tuple(holes))
 
 
-def _ring(ring: Sequence[Sequence[float]], to_pixel: ToPixel) -> tuple[Point, ...]:
-    points = tuple(to_pixel(float(position[0]), float(position[1])) for position in ring)
-    return points[:-1] if len(points) > 1 and ring[0] == ring[-1] else points
+def _ring(ring: Sequence[Sequence[float]], frame: _Frame | None) -> tuple[Point, ...]:
+    points = tuple((float(position[0]), float(position[1])) for position in ring)
+    points = points[:-1] if len(points) > 1 and points[0] == points[-1] else points
+    return points if frame is None or len(points) < 3 else frame.ring(points)
 
 
 def _require_inside(geometry: Geometry, grid: Grid, text: str) -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
+import shapely
+from pyproj import Transformer
 
 from vlm.errors import GeometryError, InstructionError, NadirError, WindowError
 from vlm.geometry.convert import to_hbb, to_shapely
@@ -158,3 +162,77 @@ def test_a_broken_file_is_named(tmp_path: Path) -> None:
 def test_a_position_off_the_earth_is_refused(text: str) -> None:
     with pytest.raises((GeometryError, WindowError, InstructionError)):
         parse_region(text, UTM)
+
+
+# 500 m pixels in polar stereographic: parallels are circles there, and the image reaches 1,000 km.
+POLAR = Grid(2000, 2000, "EPSG:3413", (500.0, 0.0, -500_000.0, 0.0, -500.0, 500_000.0))
+LAMBERT = Grid(4000, 4000, "EPSG:3035", (1000.0, 0.0, 2_500_000.0, 0.0, -1000.0, 5_500_000.0))
+FIJI = Grid(400, 400, "EPSG:32701", (1000.0, 0.0, 0.0, 0.0, -1000.0, 8_300_000.0))
+WORLD = Grid(360, 180, "EPSG:4326", (1.0, 0.0, -180.0, 0.0, -1.0, 90.0))
+
+
+def _densely(corners: list[tuple[float, float]], crs: str, grid: Grid) -> shapely.Polygon:
+    """Project 2,000 points an edge straight to the image's CRS with pyproj."""
+    ring = np.array([*corners, corners[0]])
+    along = np.linspace(0, 1, 2000, endpoint=False)[:, None]
+    points = np.concatenate([a + along * (b - a) for a, b in pairwise(ring)])
+    x, y = Transformer.from_crs(crs, grid.crs, always_xy=True).transform(points[:, 0], points[:, 1])
+    return shapely.Polygon(np.stack(grid.to_pixel(np.array(x), np.array(y)), axis=1))
+
+
+@pytest.mark.parametrize(
+    ("corners", "crs", "grid"),
+    [
+        ([(-40, 86), (50, 86), (50, 88), (-40, 88)], "EPSG:4326", POLAR),
+        ([(-5, 40), (25, 40), (25, 60), (-5, 60)], "EPSG:4326", LAMBERT),
+        ([(0, 5_000_000), (3_000_000, 5_000_000), (3_000_000, 8_000_000)], "EPSG:3857", LAMBERT),
+        ([(0, 42), (10, 55), (20, 42)], "EPSG:4326", UTM),
+    ],
+)
+def test_long_edges_bend_as_the_map_bends_them(corners: list[tuple[float, float]], crs: str, grid: Grid) -> None:
+    numbers = ",".join(f"{value}" for point in corners for value in point)
+    (region,) = parse_region(f"polygon:{numbers}@{crs}", grid)
+    expected = _densely(corners, crs, grid)
+    shape = shapely.Polygon(region.geometry.exterior)  # type: ignore[union-attr]
+    assert shape.hausdorff_distance(expected) < 0.06 + 1e-5 * expected.length
+    assert shape.symmetric_difference(expected).area < 0.05 * expected.length
+    assert len(shape.exterior.coords) < 4000
+
+
+def test_a_map_box_is_the_box_around_its_bent_edges() -> None:
+    (region,) = parse_region("box:-5,40,25,60@EPSG:4326", LAMBERT)
+    expected = _densely([(-5, 40), (25, 40), (25, 60), (-5, 60)], "EPSG:4326", LAMBERT).bounds
+    box = to_hbb(region.geometry)
+    assert (box.x1, box.y1, box.x2, box.y2) == pytest.approx(expected, abs=0.05)
+
+
+def test_short_edges_get_no_points() -> None:
+    (region,) = parse_region("polygon:390100,5819900,390500,5819900,390300,5819500@EPSG:32633", UTM)
+    assert isinstance(region.geometry, Polygon) and len(region.geometry.exterior) == 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "polygon:179.5,-17,-179.5,-17,-179.5,-16,179.5,-16@EPSG:4326",
+        "polygon:-179.5,-16,179.5,-16,179.5,-17,-179.5,-17@EPSG:4326",
+        "box:179.5,-17,-179.5,-16@EPSG:4326",
+        "polygon:179.5,-17,180.5,-17,180.5,-16,179.5,-16@EPSG:4326",
+    ],
+)
+def test_a_region_across_the_antimeridian_goes_the_short_way(text: str) -> None:
+    (region,) = parse_region(text, FIJI)
+    box = to_hbb(region.geometry)
+    west, _ = FIJI.from_wgs84(179.5, -16.5)
+    east, _ = FIJI.from_wgs84(-179.5, -16.5)
+    assert (box.x1, box.x2) == pytest.approx((west, east), abs=2)
+    assert box.h < 130
+
+
+def test_a_region_around_the_world_stays_one() -> None:
+    for text in ("polygon:-180,-20,180,-20,180,20,-180,20@EPSG:4326", "box:-180,-20,180,20@EPSG:4326"):
+        (region,) = parse_region(text, WORLD)
+        box = to_hbb(region.geometry)
+        assert (box.x1, box.y1, box.x2, box.y2) == pytest.approx((0, 70, 360, 110))
+    (region,) = parse_region("box:-170,-20,175,20@EPSG:4326", WORLD)
+    assert to_hbb(region.geometry).w == pytest.approx(345)
