@@ -65,10 +65,10 @@ class Progress:
         LOG.info("%s: %s", self.title, self.render())
 
     def render(self) -> str:
-        """Write how far it is, how fast, and the seconds left where the total is known."""
-        if self.total is None:
+        """Write how far it is, how fast, and the seconds left where they can be told."""
+        if self.total is None or self.done == self._first:
             return f"{self.done:,}, {self.rate:,.1f}/s"
-        left_s = max(0, self.total - self.done) / max(self.rate, 1e-6)
+        left_s = max(0, self.total - self.done) / self.rate
         return f"{self.done:,} of {self.total:,}, {self.rate:,.1f}/s, {left_s:,.0f} s left"
 
 

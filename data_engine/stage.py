@@ -114,19 +114,21 @@ def map_samples(samples: Iterable[Sample], transform: Transform, ledger: Ledger)
     Raises DataError when a sample vanishes without a reason.
     """
     for sample in samples:
-        before, given = ledger.drops, 0
+        given = gone = 0
+        before = ledger.drops
         try:
             for made in transform(sample, ledger):
                 require_text(made)
-                given += 1
+                given, gone = given + 1, gone + ledger.drops - before
                 yield made
+                before = ledger.drops  # what was dropped meanwhile is not of this transform
         except TooManyRejectsError:
             raise
         except ImageFaultError as error:
             ledger.drop(error.reason, str(error), sample.id)
         except NadirError as error:
             ledger.drop("failed", str(error), sample.id)
-        gone = ledger.drops - before
+        gone += ledger.drops - before
         if not given + gone:
             raise DataError(f"sample {sample.id} became nothing and no reason was given: call ledger.drop")
         ledger.made += given + gone - 1

@@ -5,8 +5,8 @@
     000000000012.json   id, source, split, licence, instruction, and what is known of the image
 
 A pair is a sample of one image with caption turns; each caption is a pair of its own. Images stay as they are encoded;
-`datasets` (not open_clip) wants one suffix in a tar, so mix JPEG and PNG only for readers that bear it. The tars hold no times and no
-names of users, so the same samples give the same bytes.
+`datasets` wants one suffix in a tar, open_clip does not. The tars hold no times and no names of users, so the same
+samples give the same bytes.
 """
 
 from __future__ import annotations
