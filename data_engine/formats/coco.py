@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,44 +35,51 @@ _BOX_TOLERANCE_PX: Final = 0.02
 Entry = dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class CocoFile:
+    """Hold the lists of a file, and the class name of each category id."""
+
+    path: Path
+    images: list[Entry]
+    annotations: list[Any]
+    names: dict[Any, str]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self.names.values()))
+
+
 def load(path: Path, reading: Reading) -> Iterator[Sample]:
     """Yield one sample an image: a detection of all classes (labelled.load_samples)."""
-    yield from load_samples(read_labels(path, reading), load_classes(path, reading), reading, name=NAME)
+    file = load_file(path)
+    yield from load_samples(read_labels(file, reading), reading.names or file.classes, reading, name=NAME)
 
 
-def read_labels(path: Path, reading: Reading) -> Iterator[Labelled]:
-    """Yield each image with its objects, in the order of `images`; a bad annotation leaves its image out."""
+def load_file(path: Path) -> CocoFile:
+    """Read a file; DataError when it is no JSON, or its three lists are not there."""
     path = require_file(Path(path), layout=LAYOUT)
     content = _load(path)
-    names = read_classes(content, path)
-    by_image: dict[Any, list[Entry]] = {}
-    images = {entry.get("id"): entry for entry in content["images"]}
-    for entry in content["annotations"]:
-        if isinstance(entry, dict) and entry.get("image_id") in images:
-            by_image.setdefault(entry["image_id"], []).append(entry)
-        else:
-            reading.on_error(DataError(f"{path} has the annotation {entry!r:.60}, whose image is not listed"))
-
-    def make(record: Entry) -> tuple[Labelled, ...]:
-        return (_labelled(record, by_image.get(record.get("id"), []), names, path, reading),)
-
-    yield from read_each(content["images"], make, reading.on_error)
-
-
-def read_classes(content: Entry, path: Path) -> dict[Any, str]:
-    """Give the class name of each category id."""
-    found = {}
+    names = {}
     for entry in content["categories"]:
         if not isinstance(entry, dict) or "id" not in entry or not str(entry.get("name", "")).strip():
             raise DataError(f"{path} has the category {entry!r:.60}: expected an id and a name")
-        found[entry["id"]] = " ".join(str(entry["name"]).split())
-    return found
+        names[entry["id"]] = " ".join(str(entry["name"]).split())
+    return CocoFile(path, content["images"], content["annotations"], names)
 
 
-def load_classes(path: Path, reading: Reading) -> tuple[str, ...]:
-    """Give the class names of a file in its order, or those of the reading."""
-    path = require_file(Path(path), layout=LAYOUT)
-    return reading.names or tuple(dict.fromkeys(read_classes(_load(path), path).values()))
+def read_labels(file: CocoFile, reading: Reading) -> Iterator[Labelled]:
+    """Yield each image with its objects, in the order of `images`; a bad annotation leaves its image out."""
+    by_image: dict[Any, list[Entry]] = {entry.get("id"): [] for entry in file.images}
+    for entry in file.annotations:
+        if isinstance(entry, dict) and entry.get("image_id") in by_image:
+            by_image[entry["image_id"]].append(entry)
+        else:
+            reading.on_error(DataError(f"{file.path} has the annotation {entry!r:.60}, whose image is not listed"))
+
+    def make(record: Entry) -> tuple[Labelled, ...]:
+        return (_labelled(record, by_image[record.get("id")], file, reading),)
+
+    yield from read_each(file.images, make, reading.on_error)
 
 
 def write(samples: Iterable[Sample], out: Path, writing: Writing) -> int:
@@ -97,14 +105,14 @@ def _load(path: Path) -> Entry:
     return dict(content)
 
 
-def _labelled(record: Entry, annotations: list[Entry], names: dict[Any, str], path: Path, reading: Reading) -> Labelled:
+def _labelled(record: Entry, annotations: list[Entry], file: CocoFile, reading: Reading) -> Labelled:
     """Read one image with its annotations."""
-    where = f"{path} image {record.get('id')!r}"
+    where, names = f"{file.path} image {record.get('id')!r}", file.names
     name = record.get("file_name")
     if not isinstance(name, str) or not name:
         raise DataError(f"{where} has no file_name")
-    file = find_image(name, None, reading=reading, folder=path.parent, where=where)
-    image = describe_image(file, name=NAME, layout=LAYOUT)
+    picture = find_image(name, None, reading=reading, folder=file.path.parent, where=where)
+    image = describe_image(picture, name=NAME, layout=LAYOUT)
     assert image.width is not None and image.height is not None
     size = (image.width, image.height)
     stated = (record.get("width", size[0]), record.get("height", size[1]))

@@ -12,7 +12,7 @@ Written: two decimals of a pixel; shapes that are no horizontal box get a <robnd
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree
@@ -45,9 +45,10 @@ def load(path: Path, reading: Reading) -> Iterator[Sample]:
     yield from load_samples(read_labels(path, reading), load_classes(path, reading), reading, name=NAME)
 
 
-def read_labels(path: Path, reading: Reading) -> Iterator[Labelled]:
-    """Yield each image with its objects, in the order of the file names."""
+def read_labels(path: Path, reading: Reading, *, keys: Sequence[str] | None = None) -> Iterator[Labelled]:
+    """Yield each image with its objects, in the order of the file names, or those of `keys` in their order."""
     folder = _list(path, reading)
+    files = folder.files if keys is None else [folder.labels / f"{key}.xml" for key in keys]
 
     def make(file: Path) -> tuple[Labelled, ...]:
         root = load_xml(file, name=NAME, layout=LAYOUT)
@@ -60,7 +61,7 @@ def read_labels(path: Path, reading: Reading) -> Iterator[Labelled]:
         check_regions(regions, (size,), where=str(file))
         return (Labelled(folder.key(file), image, regions),)
 
-    yield from read_each(folder.files, make, reading.on_error)
+    yield from read_each(files, make, reading.on_error)
 
 
 def load_classes(path: Path, reading: Reading) -> tuple[str, ...]:

@@ -48,7 +48,7 @@ def write_coco(tmp_path: Path) -> Callable[..., Path]:
 
 
 def read_coco(path: Path) -> list[tuple[str, Any]]:
-    (labelled,) = coco.read_labels(path, Reading())
+    (labelled,) = coco.read_labels(coco.load_file(path), Reading())
     return geometries(labelled)
 
 
@@ -97,7 +97,7 @@ def test_coco_crowds_are_no_objects_and_leave_their_class_out(write_coco):
         {"bbox": [0, 0, 400, 200], "segmentation": runs, "iscrowd": 1},
         {"bbox": [100, 50, 40, 40], "category_id": 9},
     )
-    (labelled,) = coco.read_labels(path, Reading())
+    (labelled,) = coco.read_labels(coco.load_file(path), Reading())
     assert (geometries(labelled), labelled.groups) == ([("storage tank", HBB(100, 50, 140, 90))], ("ship",))
     (sample,) = coco.load(path, Reading())
     assert "ship" not in sample.turns[0].instruction
