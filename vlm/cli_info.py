@@ -29,6 +29,7 @@ class ImageFacts:
     bands: BandTable
     crs: str | None
     gsd_m: float | None
+    flaw: str | None
     corners: tuple[tuple[float, float], tuple[float, float]] | None
     gcp_rms_px: float | None
     nodata: float | None
@@ -55,7 +56,8 @@ def describe_image(
         )
         return ImageFacts(
             image, raster.driver, raster.width, raster.height, raster.dtype, raster.bands,
-            raster.crs, raster.gsd_m, _corners(raster), raster.grid.gcp_rms_px, raster.nodata, tuple(raster.overviews),
+            raster.crs, raster.gsd_m, raster.grid.flaw, _corners(raster), raster.grid.gcp_rms_px,
+            raster.nodata, tuple(raster.overviews),
             raster.renderings(bands, limit=1), _other_renderings(raster), plan,
         )  # fmt: skip
 
@@ -98,11 +100,10 @@ def render_info(facts: ImageFacts) -> str:
 
 
 def _crs_line(facts: ImageFacts) -> str:
-    if facts.crs is None:
-        return "none (answers come in pixels)"
-    if facts.gsd_m is None and facts.corners is None:
-        return f"{facts.crs[:60]} (does not place the image on the earth: answers come in pixels)"
-    return facts.crs[:60]
+    named = "none" if facts.crs is None else facts.crs[:60]
+    if facts.flaw is not None:
+        return f"{named} ({facts.flaw}, so answers come in pixels)"
+    return f"{named} (answers come in pixels)" if facts.crs is None else named
 
 
 def _placing(facts: ImageFacts) -> str:
@@ -142,7 +143,7 @@ def render_info_json(facts: ImageFacts) -> str:
     fields = {
         "path": facts.path, "driver": facts.driver, "width": facts.width, "height": facts.height, "dtype": facts.dtype,
         "bands": facts.bands.labels, "roles": facts.bands.roles, "sensor": facts.bands.sensor,
-        "crs": facts.crs, "gsd_m": facts.gsd_m,
+        "crs": facts.crs, "flaw": facts.flaw, "gsd_m": facts.gsd_m,
         "corners_lonlat": facts.corners, "gcp_rms_px": facts.gcp_rms_px,
         "nodata": _plain(facts.nodata), "overviews": facts.overviews,
         "renderings": shown, "other_renderings": facts.other_renderings,

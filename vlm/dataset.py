@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vlm.errors import RasterError
-from vlm.grid import Grid, GroundPoint
+from vlm.gcps import GroundPoint
+from vlm.grid import Grid
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader

@@ -13,20 +13,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vlm.errors import RasterError
+from vlm.gcps import GroundPoint, PolynomialFit, fit_gcps, flaw_of_gcps
 
 if TYPE_CHECKING:
     from rasterio.crs import CRS
 
 Affine6 = tuple[float, float, float, float, float, float]
-GroundPoint = tuple[float, float, float, float]
 WGS84 = "OGC:CRS84"
 POLE_DEG = 89.999
 NOMINAL_TOLERANCE = 0.01
 _SEMI_MAJOR_M = 6378137.0
 _ECCENTRICITY2 = 0.0066943799901413165
-_MAX_ORDER = 3
-_BETTER, _NUMERIC_ZERO = 0.9, 1e-18
-_FAR = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +42,16 @@ class Grid:
 
     @property
     def georeferenced(self) -> bool:
-        """Say whether pixels can be placed on the earth: a CRS, and a transform or at least 3 control points.
+        """Say whether pixels can be placed on the earth: a CRS, and a transform or 3 control points, without a flaw."""
+        return self.crs is not None and (self.transform is not None or bool(self.gcps)) and self.flaw is None
 
-        A local CRS, such as that of a building site, has no place on the earth.
+    @property
+    def flaw(self) -> str | None:
+        """Say why the georeference that an image carries does not place it on the earth.
+
+        None where it does, and where there is none. A local CRS, such as that of a building site, has no such place.
         """
-        placed = self.transform is not None or len(self.gcps) >= 3
-        return self.crs is not None and placed and _is_on_earth(self.crs)
+        return _find_flaw(self)
 
     @property
     def gsd_m(self) -> float | None:
@@ -76,7 +77,7 @@ class Grid:
     @property
     def gcp_rms_px(self) -> float | None:
         """Give the root-mean-square distance in pixels between the control points and the fitted surface."""
-        if self.transform is not None or len(self.gcps) < 3:
+        if self.transform is not None or not self.gcps or flaw_of_gcps(self.gcps, self.width, self.height):
             return None
         points = np.array(self.gcps)
         x, y = self.to_pixel(points[:, 2], points[:, 3])
@@ -117,9 +118,9 @@ class Grid:
     def _require_place(self) -> None:
         if not self.georeferenced:
             raise RasterError(
-                f"the image of {self.width} x {self.height} pixels has no georeference: expected a geographic or "
-                "projected CRS and a transform, or 3 ground control points; give pixels instead, or add a georeference "
-                "with gdal_translate"
+                f"the image of {self.width} x {self.height} pixels has no georeference"
+                f"{f' ({self.flaw})' if self.flaw else ''}: expected a geographic or projected CRS and a transform, or "
+                "3 ground control points; give pixels instead, or add a georeference with gdal_translate"
             )
 
     def _fit(self) -> PolynomialFit:
@@ -142,72 +143,15 @@ class Grid:
         return float(abs(area)) ** 0.5
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PolynomialFit:
-    """Map pixels to CRS coordinates by a polynomial of order 1-3 in centred, scaled coordinates; inverse by Newton."""
-
-    order: int
-    pixel_scale: np.ndarray
-    map_scale: np.ndarray
-    coefficients: np.ndarray
-    inverse_start: np.ndarray
-
-    def forward(self, x: Any, y: Any) -> tuple[Any, Any]:
-        """Turn pixels into CRS coordinates."""
-        u, v = _scaled(x, y, self.pixel_scale)
-        out = _basis(u, v, self.order) @ self.coefficients
-        return _unscaled(out, self.map_scale, x, y)
-
-    def inverse(self, map_x: Any, map_y: Any) -> tuple[Any, Any]:
-        """Turn CRS coordinates into pixels: a first-order guess refined by 12 Newton steps at most.
-
-        Points further out than _FAR half extents keep the first-order guess: a polynomial means nothing there.
-        """
-        s, t = _scaled(map_x, map_y, self.map_scale)
-        target = np.stack([s, t], axis=-1)
-        guess = _basis(s, t, 1) @ self.inverse_start
-        near = (np.abs(target) < _FAR).all(axis=-1, keepdims=True)
-        for _ in range(12):
-            error = _basis(guess[..., 0], guess[..., 1], self.order) @ self.coefficients - target
-            step = np.linalg.solve(self._jacobian(guess), error[..., None])[..., 0]
-            guess = guess - np.where(near, np.clip(step, -0.5, 0.5), 0)
-            if np.abs(step * near).max(initial=0.0) < 1e-12:
-                break
-        return _unscaled(guess, self.pixel_scale, map_x, map_y)
-
-    def _jacobian(self, points: np.ndarray) -> np.ndarray:
-        du, dv = _basis_derivatives(points[..., 0], points[..., 1], self.order)
-        return np.stack([du @ self.coefficients, dv @ self.coefficients], axis=-1)
-
-
-@lru_cache(maxsize=32)
-def fit_gcps(gcps: tuple[GroundPoint, ...]) -> PolynomialFit:
-    """Fit control points by least squares; a higher order must lower the leave-one-out error by a tenth.
-
-    That error is in closed form (hat matrix). RasterError where the points lie on a line or coincide.
-    """
-    points = np.array(gcps, float)
-    pixel_scale, map_scale = _scale_of(points[:, :2]), _scale_of(points[:, 2:])
-    u, v = _scaled(points[:, 0], points[:, 1], pixel_scale)
-    s, t = _scaled(points[:, 2], points[:, 3], map_scale)
-    target = np.stack([s, t], axis=-1)
-    best: tuple[float, int, np.ndarray] | None = None
-    for order in range(1, _MAX_ORDER + 1):
-        basis = _basis(u, v, order)
-        if np.linalg.matrix_rank(basis) < basis.shape[1] or (order > 1 and len(points) < 2 * basis.shape[1]):
-            break
-        inverse = np.linalg.pinv(basis)
-        coefficients = inverse @ target
-        leverage = np.clip(np.einsum("ij,ji->i", basis, inverse), 0, 1 - 1e-9)
-        left_out = float(np.mean(((basis @ coefficients - target).T / (1 - leverage)) ** 2))
-        if best is None or left_out < best[0] * _BETTER - _NUMERIC_ZERO:
-            best = left_out, order, coefficients
-    if best is None:
-        raise RasterError(
-            f"the image's {len(points)} ground control points lie on a line: expected 3 that span an area"
-        )
-    start = np.linalg.pinv(_basis(s, t, 1)) @ np.stack([u, v], axis=-1)
-    return PolynomialFit(best[1], pixel_scale, map_scale, best[2], start)
+@lru_cache(maxsize=64)
+def _find_flaw(grid: Grid) -> str | None:
+    if grid.transform is None and not grid.gcps:
+        return None
+    if grid.crs is None:
+        return "it has no coordinate system"
+    if not _is_on_earth(grid.crs):
+        return "its coordinate system is a local one"
+    return flaw_of_gcps(grid.gcps, grid.width, grid.height) if grid.transform is None else None
 
 
 def metres_per_degree(lat_deg: float) -> tuple[float, float]:
@@ -260,34 +204,3 @@ def _turned(lon: Any, centre: float) -> Any:
 
 def _like(given: np.ndarray, result: Any) -> Any:
     return float(result) if given.ndim == 0 else result
-
-
-def _scale_of(points: np.ndarray) -> np.ndarray:
-    """Give (centre x, centre y, half range x, half range y) of points."""
-    low, high = points.min(axis=0), points.max(axis=0)
-    half = np.where(high > low, (high - low) / 2, 1.0)
-    return np.concatenate([(low + high) / 2, half])
-
-
-def _scaled(x: Any, y: Any, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return (np.asarray(x, float) - scale[0]) / scale[2], (np.asarray(y, float) - scale[1]) / scale[3]
-
-
-def _unscaled(points: np.ndarray, scale: np.ndarray, x: Any, y: Any) -> tuple[Any, Any]:
-    out = points * scale[2:] + scale[:2]
-    return _like(np.asarray(x), out[..., 0]), _like(np.asarray(y), out[..., 1])
-
-
-def _exponents(order: int) -> list[tuple[int, int]]:
-    return [(i, total - i) for total in range(order + 1) for i in range(total, -1, -1)]
-
-
-def _basis(u: np.ndarray, v: np.ndarray, order: int) -> np.ndarray:
-    return np.stack([u**i * v**j for i, j in _exponents(order)], axis=-1)
-
-
-def _basis_derivatives(u: np.ndarray, v: np.ndarray, order: int) -> tuple[np.ndarray, np.ndarray]:
-    powers = _exponents(order)
-    du = np.stack([i * u ** max(i - 1, 0) * v**j for i, j in powers], axis=-1)
-    dv = np.stack([j * u**i * v ** max(j - 1, 0) for i, j in powers], axis=-1)
-    return du, dv

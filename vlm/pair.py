@@ -43,9 +43,10 @@ def _aligned(first: Raster, second: Raster) -> DatasetReader | Draped:
     if same_size:
         return second.dataset
     lacking = second if first.grid.georeferenced else first
+    why = f" ({lacking.grid.flaw})" if lacking.grid.flaw else ""
     raise PairError(
         f"{first.path} is {first.width} x {first.height} pixels and {second.path} is {second.width} x {second.height}, "
-        f"and {lacking.path} has no georeference to align them by: expected one size or two georeferenced images; "
+        f"and {lacking.path} has no georeference to align them by{why}: expected one size or two georeferenced images; "
         "cut both to the same ground first"
     )
 

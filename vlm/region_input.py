@@ -171,7 +171,8 @@ def _from_crs(crs: str, grid: Grid) -> _Frame:
     """
     if not grid.georeferenced:
         raise InstructionError(
-            f"the region is given in {crs} but the image has no georeference: give it in pixels, without @{crs}"
+            f"the region is given in {crs} but the image has no georeference"
+            f"{f' ({grid.flaw})' if grid.flaw else ''}: give it in pixels, without @{crs}"
         )
     if crs.upper() in _WGS84_NAMES:
         return _Frame(partial(_from_lonlat, grid), True, grid)

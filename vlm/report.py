@@ -20,6 +20,7 @@ from vlm.records import Answer, Cost, TraceStep
 from vlm.summary import (
     RegionSummary,
     answer_parts,
+    notes_of,
     render_area,
     render_length,
     render_lonlat,
@@ -117,6 +118,7 @@ class Card:
     figures: tuple[Figure, ...]
     rows: tuple[Row, ...]
     stages: tuple[Stage, ...]
+    notes: tuple[str, ...]
 
     @property
     def layout(self) -> str:
@@ -177,7 +179,7 @@ def _card(entry: Entry) -> Card:
     marks = marks_of(answer)
     summaries = summarise_regions(answer)
     rows = tuple(_row(summary, mark.colour) for summary, mark in zip(summaries, marks, strict=True))
-    return Card(entry, answer_parts(answer), _figures(entry, marks), rows, _stages(answer.cost))
+    return Card(entry, answer_parts(answer), _figures(entry, marks), rows, _stages(answer.cost), notes_of(answer))
 
 
 def _figures(entry: Entry, marks: Sequence[Mark]) -> tuple[Figure, ...]:

@@ -51,6 +51,17 @@ def grid_of(answer: Answer, image: int) -> Grid | None:
     return answer.grids[image]
 
 
+def notes_of(answer: Answer) -> tuple[str, ...]:
+    """Say of each image whose georeference has a flaw what it is, and that its answers come in pixels."""
+    flaws = [grid.flaw for grid in answer.file_grids or answer.grids]
+    names = [image.path for image in answer.images] or [f"image {number + 1}" for number in range(len(flaws))]
+    return tuple(
+        f"{name} is not on the map: {flaw}; answers come in pixels"
+        for name, flaw in zip(names, flaws, strict=False)
+        if flaw is not None
+    )
+
+
 def summarise_regions(answer: Answer) -> tuple[RegionSummary, ...]:
     """Summarise every region of the answer in order; numbers start at 1 and are those of the words and the overlay."""
     return tuple(_summarise(number, region, answer) for number, region in enumerate(answer.regions, start=1))
@@ -160,6 +171,7 @@ def render_text(answer: Answer) -> str:
     lines = [render_words(answer)]
     lines += [f"  {render_region_line(region)}" for region in summarise_regions(answer)]
     lines += [f"  note: {issue.kind}: {issue.detail}" for issue in answer.issues]
+    lines += [f"  note: {note}" for note in notes_of(answer)]
     if answer.cost is not None:
         lines.append(f"cost: {render_cost(answer.cost)}")
     return "\n".join(lines)
@@ -178,6 +190,7 @@ def answer_to_dict(answer: Answer) -> dict[str, Any]:
         "template": answer.template,
         "text": answer.text,
         "regions": [_region_dict(*pair) for pair in zip(summaries, answer.regions, strict=True)],
+        "notes": notes_of(answer),
         "issues": [{"kind": issue.kind, "text": issue.text, "detail": issue.detail} for issue in answer.issues],
         "cost": None if answer.cost is None else _cost_dict(answer.cost),
         "trace": [

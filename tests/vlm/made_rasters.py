@@ -43,7 +43,17 @@ def with_gcps(path: Path, *, width: int = 60, height: int = 40, bend: float = 0.
             lon = 12.0 - 1e-4 * col + 2e-5 * row + bend * (col / width) ** 2 * 1e-4
             lat = 48.0 + 1e-5 * col + 1e-4 * row + bend * (col * row / width / height) * 1e-4
             points.append(GroundControlPoint(row=row, col=col, x=lon, y=lat))
-    write_raster(path, checker(1, height, width))
+    return place_by_gcps(write_raster(path, checker(1, height, width)), points)
+
+
+def with_gcps_on_a_line(path: Path) -> Path:
+    """Write an image whose four control points lie on its diagonal."""
+    points = [GroundControlPoint(row=9 * k, col=9 * k, x=12 + 1e-4 * k, y=48 + 1e-4 * k) for k in range(4)]
+    return place_by_gcps(write_raster(path, checker(3, 60, 60)), points)
+
+
+def place_by_gcps(path: Path, points: list[GroundControlPoint]) -> Path:
+    """Give an image control points in WGS84."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         with rasterio.open(path, "r+") as dataset:

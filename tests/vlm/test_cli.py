@@ -14,7 +14,7 @@ from PIL import Image as PILImage
 from rasterio.crs import CRS
 
 from tests.vlm.fake_nadir import FakeNadir
-from tests.vlm.made_rasters import UTM, checker, with_gcps, write_raster
+from tests.vlm.made_rasters import UTM, checker, with_gcps, with_gcps_on_a_line, write_raster
 from vlm.cli import Format, main
 from vlm.cli_ask import choose_format, parse_words
 from vlm.demo import load_cases, select_cases
@@ -186,6 +186,25 @@ def test_info_says_how_well_control_points_fit(tmp_path: Path, model: str, capsy
     assert "ground control points, which fit within" in capsys.readouterr().out
     assert run("info", path, "--model", model, "--json") == 0
     assert json.loads(capsys.readouterr().out)["gcp_rms_px"] < 0.01
+
+
+def test_an_image_with_control_points_on_a_line_is_answered_in_pixels(
+    tmp_path: Path, model: str, nadir: FakeNadir, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(with_gcps_on_a_line(tmp_path / "line.tif"))
+    assert run("info", path, "--model", model) == 0
+    assert "4 ground control points lie on a line" in capsys.readouterr().out
+    assert run("info", path, "--model", model, "--json") == 0
+    assert "lie on a line" in json.loads(capsys.readouterr().out)["flaw"]
+    assert run("ask", path, "Where?") == 0
+    out = capsys.readouterr().out
+    assert f"note: {path} is not on the map: its 4 ground control points lie on a line" in out and "°" not in out
+    assert run("ask", path, "Where?", "--format", "html") == 0
+    assert "points lie on a line" in capsys.readouterr().out
+    assert run("ask", path, "Where?", "--format", "geojson") == 0
+    assert json.loads(capsys.readouterr().out)["crs"] is None
+    assert run("ask", path, "Where?", "--bbox", "12,48,13,49") == 2
+    assert "lie on a line" in capsys.readouterr().err
 
 
 def test_info_says_that_a_local_crs_is_no_place(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from tests.vlm.made_rasters import with_gcps, with_rpc
 from vlm.dataset import grid_of, open_dataset
 from vlm.errors import RasterError
-from vlm.grid import Grid, fit_gcps, metres_per_degree
+from vlm.gcps import GroundPoint, fit_gcps
+from vlm.grid import Grid, metres_per_degree
 
 # EPSG code, map coordinates inside its area of use, and the CRS's unit in metres (0 for degrees).
 PLACES = [
@@ -154,6 +156,37 @@ def test_a_grid_is_a_picklable_value() -> None:
 def test_a_grid_without_a_place_says_so(grid: Grid, says: str) -> None:
     with pytest.raises(RasterError, match=says):
         grid.to_wgs84(1, 1)
+
+
+LINE = tuple((10.0 * k, 7.0 * k, 12.0 + 1e-4 * k, 48.0 - 1e-4 * k) for k in range(6))
+
+
+@pytest.mark.parametrize(
+    ("gcps", "says"),
+    [
+        (LINE, "its 6 ground control points lie on a line"),
+        (LINE[:2], "it has 2 ground control points and no transform"),
+        (LINE[:1], "it has 1 ground control point and"),
+        ((LINE[0],) * 4, "its 4 ground control points lie on a line"),
+        ((*LINE, (10.0, 8.0, 12.0, 48.0)), "its 7 ground control points lie on a line"),
+        (((0, 0, 1, 1), (90, 0, 2, 2), (0, 60, 3, 3)), "its 3 ground control points lie on a line"),
+        (((0, 0, 1, 1), (90, 0, float("nan"), 2), (0, 60, 3, 3)), "values that are no numbers"),
+    ],
+)
+def test_control_points_that_place_nothing_leave_pixels_and_a_reason(gcps: tuple[GroundPoint, ...], says: str) -> None:
+    grid = Grid(100, 70, "EPSG:4326", None, gcps)
+    assert not grid.georeferenced
+    assert grid.gsd_m is None and grid.gcp_rms_px is None
+    assert says in (grid.flaw or "")
+    with pytest.raises(RasterError, match=re.escape(says)):
+        grid.to_wgs84(1, 1)
+
+
+def test_control_points_at_the_corners_of_a_long_strip_place_it() -> None:
+    corners = tuple((x, y, 12 + 1e-5 * x, 48 - 1e-5 * y) for x in (0.0, 20.0) for y in (0.0, 20_000.0))
+    grid = Grid(20, 20_000, "EPSG:4326", None, corners)
+    assert grid.georeferenced and grid.flaw is None
+    assert Grid(10, 20).flaw is None
 
 
 def test_a_grid_without_a_place_has_no_gsd() -> None:
