@@ -15,9 +15,11 @@ import numpy as np
 
 from data_engine.synth.canvas import extent, to_fixed
 from data_engine.synth.outlines import place, rectangle, ribbon
-from data_engine.synth.records import Area, Colour, Layout, Line, Thing
+from data_engine.synth.records import Area, Colour, Crowd, Layout, Line, Thing
 
 MARGIN_PX = 48
+SUBPIXEL = 0.8
+"""Things narrower than this share of a pixel are left out."""
 FREE, SOLID, PAVED, TREE = 0, 1, 2, 4
 T = TypeVar("T")
 WHITE_MARK: Colour = (214, 214, 206)
@@ -38,6 +40,7 @@ class Builder:
         self.areas: list[Area] = []
         self.lines: list[Line] = []
         self.things: list[Thing] = []
+        self.crowds: list[Crowd] = []
         side = size_px + 2 * MARGIN_PX
         self.occupied = np.zeros((side, side), np.uint8)
 
@@ -147,13 +150,19 @@ class Builder:
         cv2.fillPoly(mask, [to_fixed(outline)], 255, shift=4)
         return int(np.bitwise_or.reduce((block & mask).ravel()))
 
+    def free(self, ring_m: np.ndarray) -> bool:
+        """Say whether a ring in local metres lies on no water and nothing paved."""
+        mask = np.zeros(self.occupied.shape, np.uint8)
+        cv2.fillPoly(mask, [to_fixed(self.px(ring_m) + MARGIN_PX)], PAVED, shift=4)
+        return not (mask & self.occupied).any()
+
     def thing(
         self, label: str, unit: np.ndarray, x: float, y: float, *, length: float, width: float, angle: float = 0.0,
         height: float = 0.0, colour: tuple[str, Colour] = ("", (200, 200, 200)), variant: str = "",
         avoid: int = SOLID | TREE, gap_m: float = 0.4, ground: int = SOLID,
     ) -> bool:  # fmt: skip
         """Stand a thing at local (x, y) metres unless its ground is taken or far outside; say whether it stands."""
-        if self.far(x, y, length + width):
+        if min(length, width) < SUBPIXEL * self.gsd_m or self.far(x, y, length + width):
             return False
         (cx, cy), scale, turned = self.point(x, y), 1 / self.gsd_m, angle + self.angle_deg
         length_px, width_px, gap_px = length * scale, width * scale, 2 * gap_m * scale + 1
@@ -176,4 +185,4 @@ class Builder:
     def finish(self, kind: str) -> Layout:
         """Freeze what was laid out."""
         return Layout(kind, self.size_px, self.gsd_m, self.ground, self.seed(), tuple(self.areas), tuple(self.lines),
-                      tuple(self.things))  # fmt: skip
+                      tuple(self.things), tuple(self.crowds))  # fmt: skip

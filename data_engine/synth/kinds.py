@@ -10,6 +10,7 @@ from data_engine.synth import places_nature as nature
 from data_engine.synth import places_transport as transport
 from data_engine.synth import places_urban as urban
 from data_engine.synth.builder import Builder
+from data_engine.synth.places_wide import WIDE
 from vlm.errors import DataError
 
 KINDS: dict[str, Callable[[Builder], None]] = {
@@ -44,9 +45,25 @@ WEIGHTS: dict[str, float] = {
 }  # fmt: skip
 
 
-def choose_kind(rng: np.random.Generator) -> str:
-    """Draw a kind; those with objects to point at come more often."""
-    names = tuple(KINDS)
+COARSEST_M: dict[str, float] = {
+    "parking": 1.0, "tennis court": 1.2, "intersection": 1.2, "baseball field": 1.5, "playground": 1.5, "park": 1.5,
+    "railway station": 2.0, "meadow": 10.0, "bare land": 10.0, "desert": 10.0, "storage tanks": 5.0,
+}  # fmt: skip
+"""The largest pixel in metres at which a kind still shows what it is named after (10 where none stands here)."""
+WIDE_FROM_M, FINEST_M, LARGEST_M = 2.0, 0.05, 10.0
+"""Above WIDE_FROM_M places_wide lays out what it can."""
+
+
+def shown_kinds(gsd_m: float) -> tuple[str, ...]:
+    """Give the kinds that can be told apart at this pixel size in metres; DataError for an impossible size."""
+    if not FINEST_M <= gsd_m <= LARGEST_M:
+        raise DataError(f"a pixel of {gsd_m} m cannot be laid out: expected {FINEST_M}-{LARGEST_M:.0f} m")
+    return tuple(name for name in KINDS if gsd_m <= COARSEST_M.get(name, LARGEST_M))
+
+
+def choose_kind(rng: np.random.Generator, gsd_m: float = 0.5) -> str:
+    """Draw a kind that shows at this pixel size; those with objects to point at come more often."""
+    names = shown_kinds(gsd_m)
     weights = np.array([WEIGHTS.get(name, 1.0) for name in names])
     return names[int(rng.choice(len(names), p=weights / weights.sum()))]
 
@@ -55,9 +72,14 @@ def lay_out(kind: str, rng: np.random.Generator, *, size_px: int, gsd_m: float) 
     """Lay out a place of this kind at a random angle; raise DataError for an unknown kind or an impossible size."""
     if kind not in KINDS:
         raise DataError(f"scene kind {kind!r} is unknown: expected one of {', '.join(KINDS)}")
-    if size_px < 32 or not 0.05 <= gsd_m <= 30:
-        raise DataError(f"a scene of {size_px} px at {gsd_m} m cannot be laid out: expected 32 px or more at 0.05-30 m")
+    if size_px < 32:
+        raise DataError(f"a scene of {size_px} px cannot be laid out: expected 32 px or more")
+    if kind not in shown_kinds(gsd_m):
+        raise DataError(
+            f"scene kind {kind!r} shows nothing at {gsd_m} m a pixel: expected at most {COARSEST_M[kind]} m, or one of "
+            f"{', '.join(shown_kinds(gsd_m))}"
+        )
     turned = float(rng.uniform(0, 360)) if rng.random() < 0.75 else 90.0 * int(rng.integers(4))
     builder = Builder(rng, size_px=size_px, gsd_m=gsd_m, angle_deg=turned)
-    KINDS[kind](builder)
+    (WIDE.get(kind, KINDS[kind]) if gsd_m > WIDE_FROM_M else KINDS[kind])(builder)
     return builder

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
 
 from data_engine.synth.canvas import bounds, exact_mask, extent, to_fixed
-from data_engine.synth.records import LAND, Layout, SceneObject, Thing
+from data_engine.synth.outlines import boxes_of
+from data_engine.synth.records import LAND, Layout, SceneObject, Thing, Unsure
 from data_engine.synth.surfaces import SURFACES
 from vlm.geometry.shapes import OBB, Polygon
 
@@ -22,7 +24,13 @@ LARGE_M = {
     "tennis court": 99, "basketball court": 99, "football field": 80, "running track": 120, "baseball field": 80,
     "bridge": 80,
 }  # fmt: skip
-SMALLEST_PX = 4.0
+WIDTH_M = {
+    "building": 10.0, "car": 1.9, "truck": 2.7, "train": 3.0, "ship": 4.0, "plane": 10.0, "storage tank": 9.0,
+    "swimming pool": 4.0, "tennis court": 18.0, "basketball court": 17.0, "football field": 40.0,
+    "running track": 50.0, "baseball field": 50.0, "bridge": 10.0,
+}  # fmt: skip
+"""How wide small members of a class are in metres."""
+SMALLEST_PX, LEAST_WIDTH_PX = 4.0, 2.0
 
 
 def canonical_box(cx: float, cy: float, w: float, h: float, angle_deg: float) -> OBB:
@@ -74,7 +82,7 @@ def _cover_mask(layout: Layout) -> np.ndarray:
 
 def label_thing(thing: Thing, layout: Layout, shift: np.ndarray, hidden: np.ndarray) -> SceneObject | None:
     """Label one thing as seen on a day; None when it is decor, too small, cut by more than a half, or hidden."""
-    if thing.label not in LARGE_M or min(thing.length_px, thing.width_px) < 2 or thing.length_px < SMALLEST_PX:
+    if thing.label not in LARGE_M or _is_small(thing):
         return None
     outline, size_px = thing.outline + shift, layout.size_px
     x1, y1, x2, y2 = extent(outline)
@@ -95,6 +103,10 @@ def label_thing(thing: Thing, layout: Layout, shift: np.ndarray, hidden: np.ndar
     return SceneObject(thing.label, Polygon(tuple(map(tuple, ring.tolist()))), box, thing.colour_name, size, length_m)
 
 
+def _is_small(thing: Thing) -> bool:
+    return min(thing.length_px, thing.width_px) < LEAST_WIDTH_PX or thing.length_px < SMALLEST_PX
+
+
 def _is_hidden(outline: np.ndarray, hidden: np.ndarray) -> bool:
     box = bounds(outline, 0, hidden.shape)
     if box is None or not cv2.countNonZero(hidden[box[1] : box[3], box[0] : box[2]]):
@@ -110,9 +122,32 @@ def label_things(
     layout: Layout, things: tuple[Thing, ...], shift_px: tuple[float, float] = (0.0, 0.0)
 ) -> tuple[SceneObject, ...]:
     """Label the visible ones of these things, moved by the day's registration shift."""
+    return tuple(entry for _, entry in _label_each(layout, things, shift_px) if entry is not None)
+
+
+def label_scene(layout: Layout, shift_px: tuple[float, float]) -> tuple[tuple[SceneObject, ...], Unsure]:
+    """Label everything visible, and name the classes that also show what has no label."""
+    small = {"building"} if any(crowd.style for crowd in layout.crowds) else set()
+    objects: list[SceneObject] = []
+    partial: set[str] = set()
+    for thing, entry in _label_each(layout, layout.things, shift_px):
+        if entry is not None:
+            objects.append(entry)
+        elif thing.label in LARGE_M and bounds(thing.outline + np.array(shift_px), 0, (layout.size_px,) * 2):
+            (small if _is_small(thing) else partial).add(thing.label)
+    return tuple(objects), Unsure(tuple(sorted(small)), tuple(sorted(partial)))
+
+
+def _label_each(
+    layout: Layout, things: tuple[Thing, ...], shift_px: tuple[float, float]
+) -> Iterator[tuple[Thing, SceneObject | None]]:
     hidden, shift = _cover_mask(layout), np.array(shift_px)
-    labelled = (label_thing(thing, layout, shift, hidden) for thing in things)
-    return tuple(entry for entry in labelled if entry is not None)
+    return ((thing, label_thing(thing, layout, shift, hidden)) for thing in things)
+
+
+def too_small(gsd_m: float) -> set[str]:
+    """Name the classes whose members are too small for labels at this pixel size, seen or not."""
+    return {label for label, width_m in WIDTH_M.items() if width_m < LEAST_WIDTH_PX * gsd_m}
 
 
 def land_cover(layout: Layout, shift_px: tuple[float, float] = (0.0, 0.0)) -> np.ndarray:
@@ -123,6 +158,10 @@ def land_cover(layout: Layout, shift_px: tuple[float, float] = (0.0, 0.0)) -> np
         value = LAND.index(SURFACES[area.surface].land)
         for ring in area.rings:
             cv2.fillPoly(land, [to_fixed(ring + shift)], value, shift=4)
+    for crowd in layout.crowds:
+        if crowd.label == "building":
+            rings = to_fixed(boxes_of(crowd.poses) + shift)
+            cv2.fillPoly(land, list(rings), LAND.index("building"), shift=4)
     classes = {"building": "building", "bridge": "road", "ship": "other", "pier": "other", "swimming pool": "water"}
     for thing in layout.things:
         if thing.label not in classes:

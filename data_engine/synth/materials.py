@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from data_engine.synth.canvas import to_fixed
-from data_engine.synth.outlines import place
+from data_engine.synth.outlines import boxes_of, place
 from data_engine.synth.records import Layout, Thing
 
 Spectrum = tuple[float, ...]
@@ -68,6 +68,8 @@ OF_LABEL: dict[str, str] = {
     "ship": "steel", "plane": "steel", "car": "paint", "truck": "paint", "train": "paint",
 }  # fmt: skip
 
+OF_CROWD: dict[str, str] = {"": "tree", "house": "tile", "flat": "bitumen", "shed": "metal"}
+
 
 def material_of(thing: Thing) -> str:
     """Name what a thing shows from above."""
@@ -85,6 +87,8 @@ def material_map(layout: Layout) -> np.ndarray:
     for area in layout.areas:
         for ring in area.rings:
             cv2.fillPoly(found, [to_fixed(ring)], index[OF_SURFACE[area.surface]], shift=4)
+    for crowd in layout.crowds:
+        cv2.fillPoly(found, list(to_fixed(boxes_of(crowd.poses, -1))), index[OF_CROWD[crowd.style]], shift=4)
     for thing in sorted(layout.things, key=lambda entry: entry.label == "tree"):
         sides = {"length_px": max(0.5, thing.length_px - 1), "width_px": max(0.5, thing.width_px - 1)}
         ring = place(thing.unit, cx=thing.cx, cy=thing.cy, angle_deg=thing.angle_deg, **sides)

@@ -61,6 +61,13 @@ def place(unit: np.ndarray, *, cx: float, cy: float, length_px: float, width_px:
     return turned
 
 
+def boxes_of(poses: np.ndarray, grow_px: float = 0.0) -> np.ndarray:
+    """Give the corners (N, 4, 2) of boxes (N, 5): cx, cy, length, width in px and angle in degrees."""
+    cos, sin = np.cos(np.radians(poses[:, 4, None])), np.sin(np.radians(poses[:, 4, None]))
+    u, v = RECT[:, 0] * np.maximum(poses[:, 2:3] + grow_px, 0.5), RECT[:, 1] * np.maximum(poses[:, 3:4] + grow_px, 0.5)
+    return np.stack([poses[:, 0:1] + u * cos - v * sin, poses[:, 1:2] + u * sin + v * cos], axis=2)
+
+
 def rectangle(x1: float, y1: float, x2: float, y2: float) -> np.ndarray:
     """Give the four corners of a rectangle."""
     return np.array([(x1, y1), (x2, y1), (x2, y2), (x1, y2)])
@@ -89,10 +96,12 @@ def wander(rng: np.random.Generator, points: int, amplitude: float) -> np.ndarra
     return curve
 
 
-def blob(rng: np.random.Generator, radius: float, points: int = 48) -> np.ndarray:
-    """Outline a natural pond or wood around the origin with about this radius."""
+def blob(rng: np.random.Generator, radius: float, points: int = 48, *, x: float = 0.0, y: float = 0.0) -> np.ndarray:
+    """Outline a natural pond or wood around (x, y) with about this radius."""
     turn = np.linspace(0, 2 * np.pi, points, endpoint=False)
     wave = np.ones(points)
     for octave in (1, 2, 3, 5, 8):
         wave += 0.2 / octave**0.8 * rng.normal() * np.cos(octave * turn + rng.uniform(0, 6.28))
-    return radius * np.clip(wave, 0.35, 1.8)[:, None] * np.stack([np.cos(turn), np.sin(turn)], axis=1)
+    return radius * np.clip(wave, 0.35, 1.8)[:, None] * np.stack([np.cos(turn), np.sin(turn)], axis=1) + np.array(
+        (x, y)
+    )

@@ -11,7 +11,7 @@ from data_engine.synth import paint_structures as structures
 from data_engine.synth import paint_vehicles as vehicles
 from data_engine.synth.canvas import blend, bounds, draw_lines, fill_mask
 from data_engine.synth.paint_buildings import paint_building
-from data_engine.synth.records import Area, Layout, Look, Thing
+from data_engine.synth.records import Area, Crowd, Layout, Look, Thing
 from data_engine.synth.shadows import DARKNESS, darken, shadow_layer
 from data_engine.synth.sketch import Sketch
 from data_engine.synth.surfaces import render_ground, render_surface
@@ -54,11 +54,19 @@ def paint_surfaces(layout: Layout, look: Look) -> np.ndarray:
     if bridges:
         darken(rgb, shadow_layer(layout, bridges, look))
         _paint_things(rgb, bridges, look)
-    shade = shadow_layer(layout, (*tall, *trees), look)
+    shade = shadow_layer(layout, (*tall, *trees), look, crowds=True)
     darken(rgb, cv2.max(shade, shadow_layer(layout, low, look)) if low else shade)
+    _paint_crowds(rgb, layout.crowds)
     _paint_things(rgb, (*low, *tall), look, shade)
     paint_trees(rgb, trees, look)
     return rgb
+
+
+def _paint_crowds(rgb: np.ndarray, crowds: Iterable[Crowd]) -> None:
+    sketch = Sketch()
+    for crowd in crowds:
+        sketch.boxes(crowd.poses, crowd.colours)
+    sketch.draw(rgb)
 
 
 def split_things(things: Iterable[Thing]) -> tuple[list[Thing], list[Thing], list[Thing], list[Thing], list[Thing]]:

@@ -33,7 +33,7 @@ def render_pair(
     rng = np.random.default_rng([seed, 11])
     changes = rng.random() >= unchanged
     for _ in range(MOST_TRIES):
-        chosen = kind or _choose_changing_kind(rng)
+        chosen = kind or _choose_changing_kind(rng, gsd_m)
         layout, new = _lay_out_with_sites(chosen, rng, size_px, gsd_m)
         appeared, vanished = _choose_changes(rng, layout, new) if changes else ((), ())
         if appeared or vanished or not changes:
@@ -52,8 +52,8 @@ def render_pair(
     return ScenePair(first, second, mask, appeared_objects, vanished_objects)
 
 
-def _choose_changing_kind(rng: np.random.Generator) -> str:
-    while (kind := choose_kind(rng)) in STABLE_KINDS:
+def _choose_changing_kind(rng: np.random.Generator, gsd_m: float) -> str:
+    while (kind := choose_kind(rng, gsd_m)) in STABLE_KINDS:
         pass
     return kind
 

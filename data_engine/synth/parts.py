@@ -35,6 +35,7 @@ ROOFS: dict[str, tuple[Paint, ...]] = {
     "shed": (("blue", (70, 112, 164)), ("white", (212, 214, 214)), ("gray", (156, 160, 164)), ("red", (166, 84, 70)),
              ("gray", (122, 126, 130))),
 }  # fmt: skip
+MOST_CLUMPS = 400
 HULLS: tuple[Paint, ...] = (("gray", (126, 130, 134)), ("red", (146, 66, 52)), ("blue", (60, 88, 126)),
                             ("white", (220, 221, 218)), ("green", (66, 104, 88)))  # fmt: skip
 TREE_COLOURS: tuple[Colour, ...] = ((66, 90, 46), (82, 104, 56), (58, 80, 46), (98, 114, 62), (52, 74, 46))
@@ -92,7 +93,7 @@ def add_tree(b: Builder, x: float, y: float, *, size: float | None = None, avoid
 def scatter_trees(b: Builder, per_hectare: float, *, avoid: int = SOLID | PAVED | TREE) -> None:
     """Plant trees over the whole place, in loose clumps."""
     area = (2 * b.half) ** 2 / 1e4
-    clumps = b.rng.poisson(per_hectare * area / 3) + 1
+    clumps = min(MOST_CLUMPS, b.rng.poisson(per_hectare * area / 3) + 1)
     for x, y in b.spots(clumps):
         for dx, dy in b.rng.normal(0, 7, (int(b.rng.integers(1, 6)), 2)):
             add_tree(b, x + dx, y + dy, avoid=avoid)

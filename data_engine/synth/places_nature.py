@@ -12,7 +12,7 @@ CROPS = ("crop_green", "crop_young", "crop_ripe", "crop_dark", "ploughed", "stub
 Box = tuple[float, float, float, float]
 
 
-def _split(b: Builder, box: Box, smallest: float) -> list[Box]:
+def split_fields(b: Builder, box: Box, smallest: float) -> list[Box]:
     """Cut a rectangle into fields, at random places across the longer side."""
     x1, y1, x2, y2 = box
     if max(x2 - x1, y2 - y1) < smallest or (max(x2 - x1, y2 - y1) < 1.8 * smallest and b.chance(0.45)):
@@ -20,9 +20,9 @@ def _split(b: Builder, box: Box, smallest: float) -> list[Box]:
     share = float(b.rng.uniform(0.34, 0.66))
     if x2 - x1 > y2 - y1:
         cut = x1 + share * (x2 - x1)
-        return _split(b, (x1, y1, cut, y2), smallest) + _split(b, (cut, y1, x2, y2), smallest)
+        return split_fields(b, (x1, y1, cut, y2), smallest) + split_fields(b, (cut, y1, x2, y2), smallest)
     cut = y1 + share * (y2 - y1)
-    return _split(b, (x1, y1, x2, cut), smallest) + _split(b, (x1, cut, x2, y2), smallest)
+    return split_fields(b, (x1, y1, x2, cut), smallest) + split_fields(b, (x1, cut, x2, y2), smallest)
 
 
 def farmland(b: Builder) -> None:
@@ -30,7 +30,7 @@ def farmland(b: Builder) -> None:
     r = b.reach
     b.ground = b.pick(("grass", "soil"))
     farm = b.chance(0.45)
-    for x1, y1, x2, y2 in _split(b, (-r, -r, r, r), float(b.rng.uniform(0.5, 1.0)) * b.half):
+    for x1, y1, x2, y2 in split_fields(b, (-r, -r, r, r), float(b.rng.uniform(0.5, 1.0)) * b.half):
         gap = float(b.rng.uniform(0.6, 2.2))
         ring = b.rect(x1 + gap, y1 + gap, x2 - gap, y2 - gap) + b.rng.normal(0, 0.8, (4, 2))
         crop = b.pick(CROPS)
@@ -71,7 +71,7 @@ def river(b: Builder) -> None:
     """Lay out a winding river with bars of sand, woods and fields on its banks."""
     r = b.reach
     b.ground = b.pick(("grass", "meadow", "forest"))
-    for x1, y1, x2, y2 in _split(b, (-r, -r, r, r), b.half) if b.ground == "grass" and b.chance(0.6) else ():
+    for x1, y1, x2, y2 in split_fields(b, (-r, -r, r, r), b.half) if b.ground == "grass" and b.chance(0.6) else ():
         b.area(b.pick(CROPS), b.rect(x1 + 2, y1 + 2, x2 - 2, y2 - 2), soft_m=0.8, row_deg=90)
     at = np.linspace(-1.1 * r, 1.1 * r, 64)
     path = np.stack([at, wander(b.rng, 64, 0.42 * b.half) + float(b.rng.uniform(-0.3, 0.3)) * b.half], axis=1)

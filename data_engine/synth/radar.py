@@ -18,7 +18,7 @@ from data_engine.synth.canvas import to_fixed
 from data_engine.synth.looks import shift_image
 from data_engine.synth.materials import MATERIALS, NAMES, material_map, material_of
 from data_engine.synth.noise import DEVIATION, MARGIN_PX, TILE_PX, crop, power_tile
-from data_engine.synth.records import Layout, Look, Thing
+from data_engine.synth.records import Crowd, Layout, Look, Thing
 from data_engine.synth.shadows import sweep_boxes
 
 POLARISATIONS = ("VV", "VH")
@@ -69,9 +69,21 @@ def backscatter(layout: Layout, beam: Beam, rng: np.random.Generator) -> np.ndar
     step = _ground_step(beam, layout.gsd_m)
     tall = [thing for thing in layout.things if thing.height_m > 0]
     _cast_shadows(image, tall, step * math.tan(math.radians(beam.incidence_deg)))
+    for crowd in layout.crowds:
+        if crowd.label == "building":
+            _scatter_houses(image, crowd, step, rng)
     for thing in tall:
         _raise_top(image, thing, step / math.tan(math.radians(beam.incidence_deg)), rng)
     return image
+
+
+def _scatter_houses(image: np.ndarray, crowd: Crowd, step: np.ndarray, rng: np.random.Generator) -> None:
+    """Light up the walls of small houses as points, the brighter the more squarely they face the beam."""
+    square = np.abs(np.cos(2 * (np.radians(crowd.poses[:, 4]) - math.atan2(step[1], step[0]))))
+    levels = 10 ** ((CORNER_DB - 12 + 8 * square + rng.normal(0, 4, len(square))) / 10)
+    at = crowd.poses[:, :2].astype(int)
+    seen = ((at >= 0) & (at < image.shape[0])).all(axis=1)
+    image[at[seen, 1], at[seen, 0]] = np.stack([levels[seen], levels[seen] / 5], axis=1)
 
 
 def _ground_step(beam: Beam, gsd_m: float) -> np.ndarray:

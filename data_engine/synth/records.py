@@ -60,6 +60,19 @@ class Thing:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Crowd:
+    """Stand many small boxes ("building" or "tree") that have no labels: poses (N, 5) are cx, cy, length, width in px
+    and the angle in degrees; heights (N,) metres; colours (N, 3) uint8; `style` names the roofs.
+    """
+
+    label: str
+    poses: np.ndarray
+    heights_m: np.ndarray
+    colours: np.ndarray
+    style: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Layout:
     """Describe a place: its scene class, ground surface, areas, lines and things, in painting order."""
 
@@ -71,6 +84,7 @@ class Layout:
     areas: tuple[Area, ...]
     lines: tuple[Line, ...]
     things: tuple[Thing, ...]
+    crowds: tuple[Crowd, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +124,17 @@ class SceneObject:
         return HBB(min(xs), min(ys), max(xs), max(ys))
 
 
+@dataclass(frozen=True, slots=True)
+class Unsure:
+    """Name classes that show more than is labelled: members too small for a label, and members cut off or hidden.
+
+    The number of the first is not known; neither may be called absent.
+    """
+
+    small: tuple[str, ...] = ()
+    partial: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
     """Hold one rendered scene: rgb uint8 (H, W, 3), its objects, land cover uint8 (H, W) and georeference.
@@ -131,6 +156,7 @@ class Scene:
     sensor: str = "rgb"
     bands: np.ndarray | None = None
     band_names: tuple[str, ...] = ("red", "green", "blue")
+    unsure: Unsure = Unsure()
 
     @property
     def width(self) -> int:

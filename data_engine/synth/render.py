@@ -8,7 +8,7 @@ import numpy as np
 
 from data_engine.synth.captions import write_captions
 from data_engine.synth.kinds import choose_kind, lay_out
-from data_engine.synth.labels import label_things, land_cover, land_shares
+from data_engine.synth.labels import label_scene, land_cover, land_shares
 from data_engine.synth.looks import expose, random_look, roughen
 from data_engine.synth.materials import S2_BANDS
 from data_engine.synth.paint import paint_surfaces
@@ -37,7 +37,7 @@ def place_on_map(seed: int, gsd_m: float) -> tuple[str, tuple[float, float, floa
 def photograph(layout: Layout, look: Look, *, seed: int, sensor: str = "rgb") -> Scene:
     """Turn a layout and a day into a scene with labels, captions and georeference, as a sensor sees it."""
     rgb, bands = sense(layout, look, seed=seed, sensor=sensor)
-    objects = label_things(layout, layout.things, look.shift_px)
+    objects, unsure = label_scene(layout, look.shift_px)
     if sensor == "sar":
         objects = tuple(replace(entry, colour="") for entry in objects)
     land = land_cover(layout, look.shift_px)
@@ -46,7 +46,7 @@ def photograph(layout: Layout, look: Look, *, seed: int, sensor: str = "rgb") ->
     captions = write_captions(layout.kind, objects, land_shares(land), trees, rng, colours=sensor != "sar")
     crs, transform = place_on_map(seed, layout.gsd_m)
     return Scene(rgb, objects, land, layout.kind, captions[0], layout.gsd_m, crs, transform, seed, captions, sensor,
-                 bands, SENSORS[sensor])  # fmt: skip
+                 bands, SENSORS[sensor], unsure)  # fmt: skip
 
 
 def sense(layout: Layout, look: Look, *, seed: int, sensor: str) -> tuple[np.ndarray, np.ndarray | None]:
@@ -74,6 +74,6 @@ def render_scene(
     `sensor` is one of SENSORS; the same seed is the same place for all of them.
     """
     rng = np.random.default_rng([seed, 1])
-    chosen = kind or choose_kind(rng)
+    chosen = kind or choose_kind(rng, gsd_m)
     layout = lay_out(chosen, rng, size_px=size_px, gsd_m=gsd_m).finish(chosen)
     return photograph(layout, random_look(np.random.default_rng([seed, 2])), seed=seed, sensor=sensor)

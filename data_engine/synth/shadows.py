@@ -15,8 +15,8 @@ DARKNESS = (0.55, 0.53, 0.49)
 """What a full shadow takes from red, green and blue: the sky still lights it, and the sky is blue."""
 
 
-def shadow_layer(layout: Layout, things: Iterable[Thing], look: Look) -> np.ndarray:
-    """Draw the shadows of these things, uint8 (size_px, size_px), 255 for full shadow, with a soft edge."""
+def shadow_layer(layout: Layout, things: Iterable[Thing], look: Look, *, crowds: bool = False) -> np.ndarray:
+    """Draw the shadows of these things (and of the crowds), uint8 (size_px, size_px), 255 where full, soft-edged."""
     layer = np.zeros((layout.size_px, layout.size_px), np.uint8)
     angle = np.radians(look.shadow_deg)
     step = np.array([np.cos(angle), np.sin(angle)]) * (look.shadow_ratio / layout.gsd_m)
@@ -35,16 +35,23 @@ def shadow_layer(layout: Layout, things: Iterable[Thing], look: Look) -> np.ndar
             cv2.fillConvexPoly(layer, hexagon, 255, cv2.LINE_AA, SHIFT)
     if trees:
         _cast_trees(layer, trees, step)
+    for crowd in layout.crowds if crowds else ():
+        cv2.fillPoly(layer, list(to_fixed(sweep_poses(crowd.poses, crowd.heights_m, step))), 255, cv2.LINE_AA, SHIFT)
     return cv2.GaussianBlur(layer, (0, 0), 0.5 + 0.15 / layout.gsd_m) if layer.any() else layer
 
 
 def sweep_boxes(things: Sequence[Thing], step: np.ndarray) -> np.ndarray:
     """Outline what boxes cover on the way along `step` px for each metre of their height: hexagons (N, 6, 2)."""
-    poses = np.array([(t.cx, t.cy, t.length_px / 2, t.width_px / 2, t.angle_deg, t.height_m) for t in things]).T
-    cx, cy, a, b, angle_deg, height = poses
+    poses = np.array([(t.cx, t.cy, t.length_px, t.width_px, t.angle_deg, t.height_m) for t in things])
+    return sweep_poses(poses[:, :5], poses[:, 5], step)
+
+
+def sweep_poses(poses: np.ndarray, heights_m: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """Do the same for poses (N, 5): cx, cy, length, width in px and angle in degrees."""
+    cx, cy, a, b, angle_deg = poses.T
     cos, sin = np.cos(np.radians(angle_deg)), np.sin(np.radians(angle_deg))
-    along, across = height * (step[0] * cos + step[1] * sin), height * (step[1] * cos - step[0] * sin)
-    a, b = np.copysign(a, along), np.copysign(b, across)
+    along, across = heights_m * (step[0] * cos + step[1] * sin), heights_m * (step[1] * cos - step[0] * sin)
+    a, b = np.copysign(a / 2, along), np.copysign(b / 2, across)
     u = np.stack([-a, a, a + along, a + along, along - a, -a], axis=1)
     v = np.stack([-b, -b, across - b, across + b, across + b, b], axis=1)
     cos, sin = cos[:, None], sin[:, None]

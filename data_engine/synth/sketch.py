@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from data_engine.synth.canvas import SHIFT
+from data_engine.synth.outlines import RECT
 from data_engine.synth.records import Colour, Thing
 
 ZOOM, TILE_PX = 4, 128
@@ -37,6 +38,19 @@ class Sketch:
         angle = math.radians(thing.angle_deg)
         cos, sin, length, width = math.cos(angle), math.sin(angle), thing.length_px, thing.width_px
         self._frames.append((length * cos, length * sin, -width * sin, width * cos, thing.cx, thing.cy))
+
+    def boxes(self, poses: np.ndarray, colours: np.ndarray) -> None:
+        """Fill boxes (N, 5): cx, cy, length, width in px and angle in degrees, with colours (N, 3)."""
+        cos, sin = np.cos(np.radians(poses[:, 4])), np.sin(np.radians(poses[:, 4]))
+        length, width = poses[:, 2], poses[:, 3]
+        frames = np.column_stack([length * cos, length * sin, -width * sin, width * cos, poses[:, 0], poses[:, 1]])
+        first, count = len(self._frames), len(poses)
+        self._frames += frames.tolist()
+        self._units += [RECT] * count
+        self._frame_of += range(first, first + count)
+        self._colours += colours.tolist()
+        self._pens += [0.0] * count
+        self._closed += [True] * count
 
     def fill(self, unit: np.ndarray, colour: Colour) -> None:
         """Fill an outline (N, 2) with one colour."""

@@ -15,7 +15,7 @@ from data_engine import generate
 from data_engine.labels import crop_mask
 from data_engine.phrases import find_unique_phrases
 from data_engine.synth.captions import counted
-from data_engine.synth.labels import OBJECT_LABELS, land_shares
+from data_engine.synth.labels import OBJECT_LABELS, land_shares, too_small
 from data_engine.synth.records import Scene, SceneObject, ScenePair
 from vlm.records import Image, Region, Sample, Task, Turn
 
@@ -44,12 +44,24 @@ def scene_turns(scene: Scene, rng: random.Random) -> list[TaskTurn]:
     return turns
 
 
-def _presence_and_count(scene: Scene, rng: random.Random) -> list[TaskTurn]:
+def counted_labels(scene: Scene) -> dict[str, int]:
+    """Count the labelled members of the classes of which every visible member has a label."""
     counts = Counter(entry.label for entry in scene.objects)
-    absent = [label for label in OBJECT_LABELS if label not in counts]
+    return {label: count for label, count in counts.items() if label not in scene.unsure.small}
+
+
+def absent_labels(scene: Scene) -> list[str]:
+    """List the classes that certainly do not show: none labelled, cut off, hidden or too small to be seen."""
+    doubtful = {*scene.unsure.small, *scene.unsure.partial, *too_small(scene.gsd_m)}
+    return [label for label in OBJECT_LABELS if label not in doubtful.union(entry.label for entry in scene.objects)]
+
+
+def _presence_and_count(scene: Scene, rng: random.Random) -> list[TaskTurn]:
+    counts, absent = counted_labels(scene), absent_labels(scene)
+    present = sorted({entry.label for entry in scene.objects})
     turns: list[TaskTurn] = [("vqa", generate.presence(rng.choice(absent), False, rng))] if absent else []
-    if counts:
-        turns.append(("vqa", generate.presence(rng.choice(sorted(counts)), True, rng)))
+    if present:
+        turns.append(("vqa", generate.presence(rng.choice(present), True, rng)))
     countable = sorted(label for label in counts if counts[label] <= MAX_COUNTED)
     for label in rng.sample(countable, min(2, len(countable))):
         turns.append(("count", generate.count(label, counts[label], rng)))
@@ -59,13 +71,14 @@ def _presence_and_count(scene: Scene, rng: random.Random) -> list[TaskTurn]:
 
 
 def _ground(scene: Scene, rng: random.Random) -> list[TaskTurn]:
-    regions = [Region(entry.hbb, entry.label) for entry in scene.objects]
-    colours = [entry.colour or None for entry in scene.objects]
+    known = [entry for entry in scene.objects if entry.label not in scene.unsure.small]
+    regions = [Region(entry.hbb, entry.label) for entry in known]
+    colours = [entry.colour or None for entry in known]
     found = find_unique_phrases(regions, width=scene.width, height=scene.height, colours=colours) if regions else []
-    found = [unique for unique in found if min(scene.objects[unique.index].obb.h, 99) >= SMALLEST_GROUND_PX - 1.5]
+    found = [unique for unique in found if min(known[unique.index].obb.h, 99) >= SMALLEST_GROUND_PX - 1.5]
     turns: list[TaskTurn] = []
     for unique in rng.sample(found, min(3, len(found))):
-        entry = scene.objects[unique.index]
+        entry = known[unique.index]
         kind: generate.BoxKind = "obb" if len(turns) == 1 else "box"
         geometry = entry.obb if kind == "obb" else entry.hbb
         turns.append(("ground", generate.ground(unique.phrase, Region(geometry, unique.phrase), rng, kind=kind)))
@@ -74,13 +87,13 @@ def _ground(scene: Scene, rng: random.Random) -> list[TaskTurn]:
         turns.append(("region", generate.describe_region(Region(entry.hbb, entry.label), rng)))
     if found:
         unique = rng.choice(found)
-        polygon = Region(scene.objects[unique.index].polygon, unique.phrase)
+        polygon = Region(known[unique.index].polygon, unique.phrase)
         turns.append(("segment", generate.segment(unique.phrase, polygon, rng)))
     return turns
 
 
 def _detect(scene: Scene, rng: random.Random) -> list[TaskTurn]:
-    counts = Counter(entry.label for entry in scene.objects)
+    counts, absent = counted_labels(scene), absent_labels(scene)
     listed = sorted(label for label in counts if counts[label] <= MAX_DETECTED)
     turns: list[TaskTurn] = []
     for kind in ("box", "obb") if listed else ():
@@ -88,8 +101,7 @@ def _detect(scene: Scene, rng: random.Random) -> list[TaskTurn]:
         chosen = [entry for entry in scene.objects if entry.label == label]
         regions = [Region(entry.obb if kind == "obb" else entry.hbb, label) for entry in chosen]
         turns.append(("detect", generate.detect(label, regions, rng, kind="obb" if kind == "obb" else "box")))
-    if rng.random() < 0.2:
-        absent = [label for label in OBJECT_LABELS if label not in counts]
+    if absent and rng.random() < 0.2:
         turns.append(("detect", generate.detect(rng.choice(absent), (), rng)))
     return turns
 
