@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 Affine6 = tuple[float, float, float, float, float, float]
 WGS84 = "OGC:CRS84"
 POLE_DEG = 89.999
+_PROBES = 5
+_QUARTER_DEG, _MOST_LON_DEG = 90.0, 540.0
+_LEAST_PIXEL, _SLACK = 0.002, 0.01
 NOMINAL_TOLERANCE = 0.01
 _SEMI_MAJOR_M = 6378137.0
 _ECCENTRICITY2 = 0.0066943799901413165
@@ -151,7 +154,36 @@ def _find_flaw(grid: Grid) -> str | None:
         return "it has no coordinate system"
     if not _is_on_earth(grid.crs):
         return "its coordinate system is a local one"
-    return flaw_of_gcps(grid.gcps, grid.width, grid.height) if grid.transform is None else None
+    if grid.transform is None:
+        return flaw_of_gcps(grid.gcps, grid.width, grid.height) or _misplaced(grid)
+    a, b, _, d, e, _ = grid.transform
+    if not np.isfinite(grid.transform).all() or a * e == b * d:
+        return "its transform gives pixels no area"
+    return _misplaced(grid)
+
+
+def _misplaced(grid: Grid) -> str | None:
+    """Say that no part of an image lies on the earth, or that its coordinates look like those of another CRS."""
+    u, v = np.meshgrid(np.linspace(0, 1, _PROBES), np.linspace(0, 1, _PROBES))
+    x, y = grid.to_map(u.ravel() * grid.width, v.ravel() * grid.height)
+    crs = _crs(grid.crs)
+    reach = f"x {x.min():,.6g} to {x.max():,.6g}, y {y.min():,.6g} to {y.max():,.6g}"
+    if crs.is_geographic:
+        if ((np.abs(y) <= _QUARTER_DEG) & (np.abs(x) <= _MOST_LON_DEG)).any():
+            return None
+        swapped = "; they may be latitude before longitude" if np.abs(x).max() <= _QUARTER_DEG < np.abs(y).max() else ""
+        metres = "; they may be metres" if np.abs(y).max() > _MOST_LON_DEG else ""
+        return f"its coordinates ({reach}) are no degrees of longitude and latitude{swapped}{metres}"
+    tiny = max(np.ptp(x), np.ptp(y)) < _LEAST_PIXEL * max(grid.width, grid.height)
+    if tiny and np.abs(x).max() <= _MOST_LON_DEG and np.abs(y).max() <= _QUARTER_DEG:
+        return f"its coordinates ({reach}) look like degrees, but its coordinate system counts {crs.linear_units}s"
+    lon, lat = _reproject(grid.crs, WGS84, x, y)
+    back_x, back_y = _reproject(WGS84, grid.crs, lon, lat)
+    slack = _SLACK * max(np.ptp(x), np.ptp(y))
+    with np.errstate(invalid="ignore"):
+        if (np.hypot(back_x - x, back_y - y) <= slack).any():
+            return None
+    return f"its coordinates ({reach}) lie nowhere on the earth in this coordinate system"
 
 
 def metres_per_degree(lat_deg: float) -> tuple[float, float]:

@@ -207,6 +207,17 @@ def test_an_image_with_control_points_on_a_line_is_answered_in_pixels(
     assert "lie on a line" in capsys.readouterr().err
 
 
+def test_an_image_whose_crs_cannot_be_right_is_answered_in_pixels(
+    tmp_path: Path, model: str, nadir: FakeNadir, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(write_raster(tmp_path / "odd.tif", checker(3, 60, 60), crs="EPSG:4326", transform=UTM["transform"]))
+    assert run("info", path, "--model", model) == 0
+    assert "are no degrees of longitude and latitude; they may be metres, so answers" in capsys.readouterr().out
+    assert run("ask", path, "Where?") == 0
+    out = capsys.readouterr().out
+    assert f"note: {path} is not on the map: its coordinates (x 733,601" in out and "°" not in out
+
+
 def test_info_says_that_a_local_crs_is_no_place(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
     crs = CRS.from_wkt('LOCAL_CS["Site",UNIT["metre",1]]')
     path = str(write_raster(tmp_path / "site.tif", checker(3, 40, 40), crs=crs, transform=UTM["transform"]))

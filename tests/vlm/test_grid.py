@@ -14,7 +14,7 @@ from tests.vlm.made_rasters import with_gcps, with_rpc
 from vlm.dataset import grid_of, open_dataset
 from vlm.errors import RasterError
 from vlm.gcps import GroundPoint, fit_gcps
-from vlm.grid import Grid, metres_per_degree
+from vlm.grid import Affine6, Grid, metres_per_degree
 
 # EPSG code, map coordinates inside its area of use, and the CRS's unit in metres (0 for degrees).
 PLACES = [
@@ -180,6 +180,55 @@ def test_control_points_that_place_nothing_leave_pixels_and_a_reason(gcps: tuple
     assert says in (grid.flaw or "")
     with pytest.raises(RasterError, match=re.escape(says)):
         grid.to_wgs84(1, 1)
+
+
+@pytest.mark.parametrize(
+    ("crs", "transform", "says"),
+    [
+        (
+            "EPSG:4326",
+            (10.0, 0.0, 4e5, 0.0, -10.0, 5.2e6),
+            "no degrees of longitude and latitude; they may be metres",
+        ),
+        ("EPSG:4326", (1e-5, 0.0, 35.6, 0.0, 1e-5, 139.7), "they may be latitude before longitude"),
+        (
+            "EPSG:32633",
+            (1e-5, 0.0, 13.4, 0.0, -1e-5, 52.5),
+            "look like degrees, but its coordinate system counts",
+        ),
+        ("EPSG:32633", (10.0, 0.0, 4e7, 0.0, -10.0, 5e6), "lie nowhere on the earth"),
+        ("EPSG:3857", (10.0, 0.0, 4e8, 0.0, -10.0, 5e8), "lie nowhere on the earth"),
+        ("EPSG:32633", (0.0, 0.0, 4e5, 0.0, 0.0, 5e6), "gives pixels no area"),
+        ("EPSG:32633", (1.0, 2.0, 4e5, 2.0, 4.0, 5e6), "gives pixels no area"),
+        ("EPSG:32633", (1.0, 0.0, float("nan"), 0.0, 4.0, 5e6), "gives pixels no area"),
+        (None, (1.0, 0.0, 0.0, 0.0, -1.0, 0.0), "it has no coordinate system"),
+    ],
+)
+def test_a_crs_that_cannot_be_right_leaves_pixels_and_a_reason(crs: str | None, transform: Affine6, says: str) -> None:
+    grid = Grid(100, 80, crs, transform)
+    assert not grid.georeferenced and grid.gsd_m is None
+    assert says in (grid.flaw or "")
+    with pytest.raises(RasterError, match=re.escape(says)):
+        grid.from_wgs84(13.0, 52.0)
+
+
+@pytest.mark.parametrize(
+    ("crs", "transform"),
+    [
+        *((crs, (unit or 1e-5, 0.0, x, 0.0, -(unit or 1e-5), y)) for crs, x, y, unit in PLACES),
+        ("EPSG:4326", (1.0, 0.0, -180.5, 0.0, -1.0, 90.5)),
+        ("EPSG:4326", (3.6, 0.0, 0.0, 0.0, -1.8, 90.0)),
+        ("EPSG:3857", (400_750.0, 0.0, -20_037_508.0, 0.0, -400_750.0, 20_037_508.0)),
+        ("EPSG:3413", (10.0, 0.0, -500.0, 0.0, -10.0, 500.0)),
+        ("EPSG:32661", (1000.0, 0.0, 1_950_000.0, 0.0, -1000.0, 2_050_000.0)),
+        ("EPSG:6933", (170_000.0, 0.0, -17_367_530.0, 0.0, -140_000.0, 7_314_540.0)),
+        ("EPSG:32633", (0.1, 0.0, -5.0, 0.0, -0.1, 5.0)),
+        ("+proj=geos +h=35785831 +sweep=y", (110_000.0, 0.0, -5_500_000.0, 0.0, -110_000.0, 5_500_000.0)),
+    ],
+)
+def test_unusual_but_possible_places_have_no_flaw(crs: str, transform: Affine6) -> None:
+    grid = Grid(100, 100, crs, transform)
+    assert grid.flaw is None and grid.georeferenced
 
 
 def test_control_points_at_the_corners_of_a_long_strip_place_it() -> None:
