@@ -26,8 +26,10 @@ from data_engine.labels import crop_mask
 from data_engine.sources.source import describe_image
 from vlm.errors import DataError
 from vlm.geometry.shapes import HBB, Geometry, Polygon
+from vlm.output import write_text
 from vlm.records import Region, Sample
-from vlm.vector_labels import write_coco
+from vlm.vector_labels import answers_to_coco
+from vlm.vector_rows import image_names
 
 NAME: Final = "coco"
 LAYOUT: Final = "one JSON file with 'images', 'categories' and 'annotations'"
@@ -86,7 +88,12 @@ def write(samples: Iterable[Sample], out: Path, writing: Writing) -> int:
     """Write the objects of samples to the file `out`; embedded images go to images/ beside it."""
     out = Path(out)
     found = list(gather(samples, writing, out=out.parent, name=NAME))
-    write_coco([answer for answer, _ in found], out)
+    answers = [answer for answer, _ in found]
+    content = answers_to_coco(answers)
+    called = {names[0]: answer.images[0].path for names, answer in zip(image_names(answers), answers, strict=True)}
+    for image in content["images"]:
+        image["file_name"] = called[image["file_name"]]
+    write_text(out, json.dumps(content, ensure_ascii=False) + "\n")
     return sum(count for _, count in found)
 
 

@@ -5,7 +5,7 @@ Up to two header lines (`imagesource:`, `gsd:`) come first; `difficult` may be m
 name is a blank. A folder is read file by file, each with the image of the same name; Reading.images is the folder of
 the images (default: images/ beside the folder of the texts or in it, or that folder itself).
 Written (vlm.vector_labels), corners keep two decimals of a pixel, and polygons of more corners and masks become the
-smallest oriented box around them.
+smallest oriented box around them. Texts lie in the folders in which their images lie.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Final
 
 from data_engine.formats.format import Format, Reading, Writing, check_regions, read_each
 from data_engine.formats.labelled import Labelled, gather, load_samples
-from data_engine.formats.picture_files import LabelFolder, list_labels, read_label_file, scan_classes
+from data_engine.formats.picture_files import LabelFolder, list_labels, mirror_folders, read_label_file, scan_classes
 from data_engine.sources.source import describe_image
 from vlm.errors import DataError
 from vlm.geometry.shapes import Polygon
@@ -58,7 +58,9 @@ def write(samples: Iterable[Sample], out: Path, writing: Writing) -> int:
     """Write a text file an image to the folder `out`; embedded images go to images/ in it."""
     out = Path(out)
     found = list(gather(samples, writing, out=out, name=NAME))
-    write_dota([answer for answer, _ in found], out)
+    answers = [answer for answer, _ in found]
+    write_dota(answers, out)
+    mirror_folders(out, answers, suffix=".txt")
     return sum(count for _, count in found)
 
 

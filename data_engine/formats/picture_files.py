@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from data_engine.formats.format import Reading
+from data_engine.formats.pictures import FOLDER
 from vlm.errors import DataError, NadirError
-from vlm.records import Region
+from vlm.records import Answer, Region
+from vlm.vector_rows import image_names
 
 SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".jp2")
 
@@ -64,9 +66,30 @@ def list_labels(
     if not files:
         raise DataError(f"{labels} holds no {suffix} files: expected one for each image")
     if reading.images is not None:
-        return LabelFolder(labels, tuple(files), (reading.images,))
+        return LabelFolder(labels, tuple(files), (reading.images, *(reading.images / name for name in pictures)))
     around = (labels.parent / name for name in pictures)
     return LabelFolder(labels, tuple(files), (*around, *(labels / name for name in pictures), labels))
+
+
+def label_path(image: str, suffix: str) -> Path:
+    """Name the label file of an image: the same folders, without images/ in front; an absolute path gives its name."""
+    path = Path(image).with_suffix(suffix)
+    if path.is_absolute():
+        return Path(path.name)
+    return path.relative_to(FOLDER) if path.parts[0] == FOLDER else path
+
+
+def mirror_folders(folder: Path, answers: Sequence[Answer], *, suffix: str) -> None:
+    """Move label files that lie side by side in `folder` into the folders in which their images lie.
+
+    Files whose images have absolute paths, or would land on each other, stay where they are.
+    """
+    targets = [label_path(str(answer.images[0].path), suffix) for answer in answers]
+    for names, answer, target in zip(image_names(answers), answers, targets, strict=True):
+        flat = folder / f"{'-'.join(Path(names[0]).with_suffix('').parts)}{suffix}"
+        if not Path(str(answer.images[0].path)).is_absolute() and targets.count(target) == 1 and flat.is_file():
+            (folder / target).parent.mkdir(parents=True, exist_ok=True)
+            flat.replace(folder / target)
 
 
 def scan_classes(folder: LabelFolder, read: Callable[[Path], Iterable[Region]]) -> tuple[str, ...]:

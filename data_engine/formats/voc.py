@@ -20,7 +20,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from data_engine.formats.format import Format, Reading, Writing, check_regions, read_each
 from data_engine.formats.labelled import Labelled, gather, load_samples
-from data_engine.formats.picture_files import LabelFolder, list_labels, scan_classes
+from data_engine.formats.picture_files import LabelFolder, label_path, list_labels, scan_classes
 from data_engine.sources.source import describe_image
 from data_engine.sources.xml_objects import BOX, load_xml, read_box, read_numbers, read_quad
 from vlm.errors import DataError
@@ -92,10 +92,10 @@ def write(samples: Iterable[Sample], out: Path, writing: Writing) -> int:
     """Write Annotations/ with a file an image to the folder `out`; embedded images go to images/ in it."""
     out = Path(out)
     found = list(gather(samples, writing, out=out, name=NAME))
-    written: dict[str, str] = {}
+    written: dict[Path, str] = {}
     for answer, _ in found:
         name = str(answer.images[0].path)
-        file = f"{Path(name).stem}.xml"
+        file = label_path(name, ".xml")
         if file in written:
             raise DataError(f"{name} and {written[file]} would share Annotations/{file}: rename one of the images")
         written[file] = name

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from data_engine.formats.format import Format, Reading, Writing, check_regions, read_each
 from data_engine.formats.labelled import Labelled, gather, has_four_corners, load_samples
-from data_engine.formats.picture_files import list_labels, read_label_file
+from data_engine.formats.picture_files import list_labels, mirror_folders, read_label_file
 from data_engine.sources.source import describe_image
 from vlm.errors import DataError
 from vlm.geometry.shapes import HBB, Geometry, Polygon
@@ -81,6 +81,7 @@ def write(samples: Iterable[Sample], out: Path, writing: Writing) -> int:
     answers = [answer for answer, _ in found]
     four = all(has_four_corners(region.geometry) for answer in answers for region in answer.regions)
     (write_yolo if four else write_yolo_seg)(answers, out / "labels")
+    mirror_folders(out / "labels", answers, suffix=".txt")
     names = read_label_file(out / "labels" / "classes.txt").splitlines()
     _write_yaml(out / "data.yaml", names)
     return sum(count for _, count in found)

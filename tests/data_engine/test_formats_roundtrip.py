@@ -145,6 +145,31 @@ def test_oriented_boxes_in_label_files(root, name, number, values):
     assert furthest_corner(read, obb) <= 2 * LABEL_STEP_PX[name] + 1e-9
 
 
+@pytest.mark.parametrize("name", ["coco", "dota_txt", "voc", "yolo"])
+def test_images_in_folders_and_embedded_ones_are_found_again(tmp_path, name):
+    """Two files of one name in two folders, and one that the sample carries with it."""
+    box, samples = HBB(10, 20, 110, 70), []
+    for number, folder in enumerate(("train", "val")):
+        path = tmp_path / "set" / folder / "same.png"
+        write_image(path, (200, 100), seed=number)
+        image = Image(path=str(path), width=200, height=100)
+        turn = Turn("Where is it?", Answer("{box:0}", (Region(box, f"ship {number}"),), task="detect"))
+        samples.append(Sample(folder, (image,), (turn,), "detect", "test"))
+    write_image(tmp_path / "inside.png", (200, 100), seed=2)
+    image = Image(data=(tmp_path / "inside.png").read_bytes(), width=200, height=100)
+    samples.append(Sample("c", (image,), (samples[0].turns[0],), "detect", "test"))
+    out = tmp_path / "out" / ("a.json" if name == "coco" else "")
+    assert FORMATS[name].write(samples, out, Writing(images=tmp_path / "set")) == 3
+    seen: list[Exception] = []
+    found = list(FORMATS[name].load(out, Reading(images=tmp_path / "set", on_error=seen.append)))
+    assert [Path(sample.images[0].path).parent.name for sample in found] == ["train", "val"]
+    assert [sample.turns[0].answer.regions[0].phrase for sample in found] == ["ship 0", "ship 1"]
+    assert len(seen) == 1
+    (embedded,) = FORMATS[name].load(out, Reading(on_error=seen.append))
+    assert Path(embedded.images[0].path).read_bytes() == image.data
+    assert [to_hbb(region.geometry) for region in embedded.turns[0].answer.regions] == [box]
+
+
 @law
 @given(
     number=st.integers(0, 2),
