@@ -2,19 +2,21 @@
 
 Every function gives one vlm.records.Turn whose answer holds the geometry it was given, untouched, and a short
 template: a slot for geometry, digits for counts, "yes" or "no", a sentence for captions, "none" where nothing is found.
+`ask` and `locate` make a turn of any kind of instruction, the others of the kind that they are named after.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Literal
 
 from data_engine import templates
 from vlm.errors import DataError
 from vlm.geometry.convert import to_hbb
-from vlm.records import Answer, Image, Region, Sample, Turn
+from vlm.records import Answer, Image, Region, Sample, Task, Turn
 
 BoxKind = Literal["box", "obb"]
 
@@ -41,6 +43,38 @@ def wrap_turn(
     if turn.answer.task is None:
         raise DataError(f"the turn of sample {sample_id} states no task: give its answer one")
     return Sample(sample_id, images, (turn,), turn.answer.task, source, split, licence)
+
+
+def ask(
+    kind: str,
+    text: str,
+    rng: random.Random,
+    *,
+    words: Mapping[str, str] = MappingProxyType({}),
+    task: Task = "vqa",
+    given: Sequence[Region] = (),
+) -> Turn:
+    """Ask in one of the paraphrases of `kind`, filled with `words`, and answer with plain text.
+
+    `given` are the regions that the instruction points at, through a slot in the word `region`.
+    """
+    instruction = templates.write_instruction(kind, rng, **words)
+    return Turn(instruction, Answer(templates.escape_braces(text), task=task), tuple(given))
+
+
+def locate(
+    kind: str,
+    template: str,
+    regions: Sequence[Region],
+    rng: random.Random,
+    *,
+    task: Task,
+    words: Mapping[str, str] = MappingProxyType({}),
+    given: Sequence[Region] = (),
+) -> Turn:
+    """Ask in one of the paraphrases of `kind` and answer with a template whose slots hold the regions."""
+    instruction = templates.write_instruction(kind, rng, **words)
+    return Turn(instruction, Answer(template, tuple(regions), task=task), tuple(given))
 
 
 def caption(sentence: str, rng: random.Random) -> Turn:

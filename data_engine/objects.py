@@ -33,7 +33,7 @@ class Scene:
     `boxes` and `obbs` are the same objects in the same order, as the geometry that box and oriented-box answers are
     made from (`obbs` may be empty). `classes` are all that the annotators looked for: the absence of one is a fact.
     `doubtful` are classes of which some objects may not be labelled: they are never counted, called absent, listed
-    completely or named by a phrase that has to be unique.
+    completely or named by a phrase that has to be unique. `colours`, where given, holds a colour (or None) per object.
     """
 
     key: str
@@ -45,10 +45,13 @@ class Scene:
     split: str
     licence: str
     doubtful: tuple[str, ...] = ()
+    colours: tuple[str | None, ...] = ()
 
     def __post_init__(self) -> None:
         if self.obbs and len(self.obbs) != len(self.boxes):
             raise DataError(f"scene {self.key} has {len(self.boxes)} boxes and {len(self.obbs)} oriented boxes")
+        if self.colours and len(self.colours) != len(self.boxes):
+            raise DataError(f"scene {self.key} has {len(self.boxes)} objects and {len(self.colours)} colours")
 
     def regions(self, kind: BoxKind) -> tuple[Region, ...]:
         """Give the objects as boxes or as oriented boxes."""

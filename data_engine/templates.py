@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from typing import Final
 
+from data_engine.wording import WORDING
 from vlm.errors import DataError
 
 NONE: Final = "none"
@@ -224,6 +225,9 @@ _PLURALS: Final[dict[str, str]] = {
     "farmland": "farmland",
     "water": "water",
     "grass": "grass",
+    "vegetation": "vegetation",
+    "surface": "surface",
+    "tree cover": "tree cover",
 }
 
 
@@ -249,20 +253,30 @@ def escape_braces(text: str) -> str:
     return text.replace("{", "{{").replace("}", "}}")
 
 
-def write_instruction(kind: str, rng: random.Random, *, phrase: str = "", plural: str = "", region: str = "") -> str:
-    """Pick one of the paraphrases of `kind` and fill in the noun `phrase` or the `region` slot.
+def write_instruction(
+    kind: str, rng: random.Random, *, phrase: str = "", plural: str = "", region: str = "", **words: str
+) -> str:
+    """Pick one of the paraphrases of `kind` and fill in the noun `phrase`, the `region` slot and any other `words`.
 
-    `plural` is formed from the phrase where it is not given. Raises DataError for an unknown kind.
+    `plural` is formed from the phrase where it is not given, as are `others` and `other_article` from the word `other`;
+    the word `question` is a template already. Raises DataError for an unknown kind and for a word that the paraphrase
+    needs and nobody gave.
     """
-    if kind not in INSTRUCTIONS:
-        raise DataError(f"no instructions of kind {kind!r}: known are {', '.join(INSTRUCTIONS)}")
-    chosen = rng.choice(INSTRUCTIONS[kind])
-    return chosen.format(
-        phrase=escape_braces(phrase),
-        plural=escape_braces(plural or write_plural(phrase)),
-        article=write_article(phrase),
-        region=region,
-    )
+    texts = INSTRUCTIONS.get(kind) or WORDING.get(kind)
+    if texts is None:
+        raise DataError(f"no instructions of kind {kind!r}: known are {', '.join((*INSTRUCTIONS, *WORDING))}")
+    other = words.get("other", "")
+    filled = {"others": write_plural(other), "other_article": write_article(other), **words}
+    try:
+        return rng.choice(texts).format(
+            phrase=escape_braces(phrase),
+            plural=escape_braces(plural or write_plural(phrase)),
+            article=write_article(phrase),
+            region=region,
+            **{name: word if name == "question" else escape_braces(word) for name, word in filled.items()},
+        )
+    except KeyError as error:
+        raise DataError(f"an instruction of kind {kind!r} needs the word {error}, which was not given") from error
 
 
 def write_sentence(text: str) -> str:

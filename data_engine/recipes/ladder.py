@@ -1,0 +1,82 @@
+"""Recipe ladder: one geometry for another, GeoGround's PAL (box -> oriented box -> mask) and GGL (the way back).
+
+PAL gives the sparser geometry in the instruction and asks for the denser one; GGL asks for all, the densest first, so
+that each follows from the one before. An object needs a shape that is more than a box; masks are asked where it is
+known by its outline. The object is the one that a detection, a grounding or a segmentation answers with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from data_engine import generate
+from data_engine.annotations import sample_to_scene
+from data_engine.recipes.mask import has_outline
+from data_engine.recipes.recipe import MOST, derive, named_objects, rng_of, slug
+from vlm.geometry.convert import to_hbb, to_obb
+from vlm.geometry.shapes import HBB
+from vlm.records import Region, Sample, Task, Turn
+
+TASKS: Final[dict[str, Task]] = {"box": "ground", "obb": "ground", "seg": "segment"}
+KINDS: Final = {"box": "refine_box", "obb": "refine_obb", "seg": "refine_mask"}
+
+
+def ladder(sample: Sample, seed: int) -> Iterator[Sample]:
+    """Yield the steps up and down the ladder for up to MOST objects, and both ladders as one answer each."""
+    for phrase, region in list(find_objects(sample))[:MOST]:
+        forms = give_forms(region, phrase)
+        if len(forms) < 2:
+            continue
+        for given in forms:
+            for wanted in forms:
+                if given != wanted:
+                    name = f"ladder-{given}-{wanted}/{slug(phrase)}"
+                    turn = _step(sample, name, forms, given, wanted, seed)
+                    yield derive(sample, name, turn)
+        if len(forms) == 3:
+            yield from _whole(sample, phrase, forms, seed)
+
+
+def find_objects(sample: Sample) -> Iterator[tuple[str, Region]]:
+    """Give single objects with a phrase of their own: those of a scene, or the one that a sample is about."""
+    scene = sample_to_scene(sample)
+    if scene is not None:
+        seen: set[int] = set()
+        for unique in named_objects(scene):
+            if unique.index not in seen:
+                seen.add(unique.index)
+                yield unique.phrase, (scene.obbs or scene.boxes)[unique.index]
+        return
+    for turn in sample.turns:
+        task = turn.answer.task or sample.task
+        if task in ("ground", "segment") and len(turn.answer.regions) == 1 and turn.answer.regions[0].phrase:
+            yield turn.answer.regions[0].phrase, turn.answer.regions[0]
+
+
+def give_forms(region: Region, phrase: str) -> dict[str, Region]:
+    """Give the forms in which an object is known: its box, its oriented box, its outline; sparser ones first."""
+    forms = {"box": Region(to_hbb(region.geometry), phrase, region.image)}
+    if not isinstance(region.geometry, HBB):
+        forms["obb"] = Region(to_obb(region.geometry), phrase, region.image)
+    if has_outline(region):
+        forms["seg"] = Region(region.geometry, phrase, region.image)
+    return forms
+
+
+def _step(sample: Sample, name: str, forms: dict[str, Region], given: str, wanted: str, seed: int) -> Turn:
+    return generate.locate(
+        KINDS[wanted], f"{{{wanted}:0}}", (forms[wanted],), rng_of(sample, name, seed),
+        task=TASKS[wanted], words={"region": f"{{{given}:0}}"}, given=(forms[given],),
+    )  # fmt: skip
+
+
+def _whole(sample: Sample, phrase: str, forms: dict[str, Region], seed: int) -> Iterator[Sample]:
+    for kind, order in (("ladder_up", ("box", "obb", "seg")), ("ladder_down", ("seg", "obb", "box"))):
+        name = f"{kind.replace('_', '-')}/{slug(phrase)}"
+        template = " ".join(f"{{{form}:{at}}}" for at, form in enumerate(order))
+        regions = [forms[form] for form in order]
+        rng = rng_of(sample, name, seed)
+        yield derive(
+            sample, name, generate.locate(kind, template, regions, rng, task="segment", words={"phrase": phrase})
+        )
