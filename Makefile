@@ -36,11 +36,12 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 .PHONY: demo
-demo: $(INSTALLED) ## answer eight instructions (or IMAGE=a.tif [IMAGE2=b.tif] [ASK="..."]), see out/demo/report.html
-	@if test -n "$$IMAGE"; then \
-	  $(NADIR) demo --image "$$IMAGE" $${IMAGE2:+--image2 "$$IMAGE2"} $${ASK:+--ask "$$ASK"} --out $(OUT); \
+demo: $(INSTALLED) ## answer eight instructions (or [IMAGE=a.tif [IMAGE2=b.tif]] [ASK="..."]), see out/demo/report.html
+	@if test -n "$$IMAGE$$IMAGE2"; then \
+	  $(NADIR) demo $${IMAGE:+--image "$$IMAGE"} $${IMAGE2:+--image2 "$$IMAGE2"} $${ASK:+--ask "$$ASK"} --out $(OUT); \
 	else \
-	  $(PY) -m data_engine.synth $(OUT)/images && $(NADIR) demo --cases $(OUT)/images/cases.json --out $(OUT); \
+	  $(PY) -m data_engine.synth $(OUT)/images && \
+	    $(NADIR) demo --cases $(OUT)/images/cases.json $${ASK:+--ask "$$ASK"} --out $(OUT); \
 	fi
 
 .PHONY: test

@@ -49,14 +49,15 @@ class Case:
 def select_cases(*, cases_file: Path | None, images: Sequence[str], instructions: Sequence[str]) -> tuple[Case, ...]:
     """Choose the cases: those of a file, or instructions (given, or a sensible set) over one image or two dates.
 
-    Raises InstructionError when neither or both are given; a file says its own instructions.
+    Instructions beside a file are asked of each of its scenes. Raises InstructionError when neither a file nor images
+    are given, or both.
     """
-    if (cases_file is None) == (not images) or (cases_file is not None and instructions):
-        raise InstructionError(
-            "nadir demo needs either --cases FILE alone or --image IMAGE with instructions: give one of them"
-        )
+    if (cases_file is None) == (not images):
+        raise InstructionError("nadir demo needs either --cases FILE or --image IMAGE: give one of them")
     if cases_file is not None:
-        return load_cases(cases_file)
+        cases = load_cases(cases_file)
+        scenes = dict.fromkeys(case.images for case in cases)
+        return tuple(Case(scene, each, None, "Your instruction") for each in instructions for scene in scenes) or cases
     if instructions:
         return tuple(Case(tuple(images), instruction, None, "Your instruction") for instruction in instructions)
     first = [Case((images[0],), instruction, task, title) for title, task, instruction in SINGLE_DATE]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -270,6 +271,45 @@ def test_demo_cases_come_from_a_file_beside_their_images(scene: str, tmp_path: P
     assert [options["task"] for _, _, options in nadir.asked] == ["caption", None]
     assert nadir.asked[0][0] == (scene,)
     assert "A harbour" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_an_instruction_beside_cases_is_asked_of_each_scene(scene: str, later: str, tmp_path: Path) -> None:
+    rows = [
+        {"images": ["scene.tif"], "instruction": "Describe the image."},
+        {"images": ["scene.tif"], "instruction": "Where are the ships?"},
+        {"images": ["scene.tif", "later.tif"], "instruction": "What has changed?"},
+    ]
+    (tmp_path / "cases.json").write_text(json.dumps(rows))
+    asked = select_cases(cases_file=tmp_path / "cases.json", images=[], instructions=["Is there water?"])
+    assert [(case.images, case.instruction) for case in asked] == [
+        ((scene,), "Is there water?"), ((scene, later), "Is there water?"),
+    ]  # fmt: skip
+    assert len(select_cases(cases_file=tmp_path / "cases.json", images=[], instructions=[])) == 3
+
+
+def make_demo(*variables: str) -> str:
+    """Give what `make demo` with these variables would hand to nadir, by a nadir that says its words."""
+    root = Path(__file__).resolve().parents[2]
+    quoted = ["demo", "INSTALLED=", "PY=true", "NADIR=printf '<%s>'", "OUT=out", *variables]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    done = subprocess.run(
+        ["make", "-s", *quoted], cwd=root, capture_output=True, text=True, env=environment, check=True
+    )
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ((), "<demo><--cases><out/images/cases.json><--out><out>"),
+        (("ASK=Is it?",), "<demo><--cases><out/images/cases.json><--ask><Is it?><--out><out>"),
+        (("IMAGE=a b.tif", "ASK=Is it?"), "<demo><--image><a b.tif><--ask><Is it?><--out><out>"),
+        (("IMAGE=a.tif", "IMAGE2=b.tif"), "<demo><--image><a.tif><--image2><b.tif><--out><out>"),
+        (("IMAGE2=b.tif",), "<demo><--image2><b.tif><--out><out>"),
+    ],
+)
+def test_make_demo_hands_on_every_variable(variables: tuple[str, ...], words: str) -> None:
+    assert make_demo(*variables) == words
 
 
 def test_demo_without_an_instruction_asks_a_sensible_set() -> None:
