@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
@@ -56,14 +56,9 @@ def parse_chat(record: Record, *, reading: Reading, folder: Path, where: str) ->
     parts: list[Record] = []
     messages = [_message(turn, number, parts, where) for number, turn in enumerate(turns)]
     references = [*_references(record, where), *parts]
-    images, resized = [], []
-    for reference in references:
-        image, size = _image(reference, record, reading, folder, where)
-        images.append(image)
-        resized.append(size)
-    images = _in_time_order(images)
+    found = _in_time_order([_image(reference, record, reading, folder, where) for reference in references])
     spoken = tuple(message for message in messages if message.role != "system")
-    return Chat(spoken, tuple(images), tuple(resized))
+    return Chat(spoken, tuple(image for image, _ in found), tuple(size for _, size in found))
 
 
 def sizes_of(images: tuple[Image, ...], *, where: str) -> tuple[Size, ...]:
@@ -182,8 +177,8 @@ def _embedded(name: str, where: str) -> Image:
     return Image(data=data, width=width, height=height)
 
 
-def _in_time_order(images: list[Image]) -> list[Image]:
+def _in_time_order(images: list[tuple[Image, Size | None]]) -> list[tuple[Image, Size | None]]:
     """Sort images by date where all have one, as TEOChat's loader does; numbers in the text count in that order."""
-    if len(images) < 2 or any(image.date is None for image in images):
+    if any(image.date is None for image, _ in images):
         return images
-    return sorted((replace(image) for image in images), key=lambda image: str(image.date))
+    return sorted(images, key=lambda pair: str(pair[0].date))

@@ -46,10 +46,13 @@ def read_sample(
 
     Raises DataError for tags that do not match the images, turns out of order, and text whose geometry cannot be read.
     """
+    spoken = _pairs(_without_tags(chat, where), where)
+    if not chat.images:
+        raise DataError(f"{where} has no image: a sample is about one at least")
     sizes = sizes_of(chat.images, where=where)
     resized = resized_sizes(sizes, spelling, reading=reading, stated=chat.resized)
     turns = []
-    for asked, answered in _pairs(_without_tags(chat, where), where):
+    for asked, answered in spoken:
         question = read_text(asked, spelling, sizes=sizes, resized=resized, where=where)
         answer = read_text(answered, spelling, sizes=sizes, resized=resized, where=where)
         check_regions((*question.regions, *answer.regions), sizes, where=where)

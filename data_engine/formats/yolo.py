@@ -3,7 +3,7 @@
 Frame: x by the width, y by the height, origin at the image's top-left corner. Four numbers are centre and size of a
 box, eight are the corners of an oriented box, any other even number from six on is a polygon (Ultralytics' detect, OBB
 and segment tasks). Class names come from Reading.names, else from `names` in data.yaml (or another .yaml beside the
-labels), else from classes.txt or obj.names. A number without a name is refused.
+labels), else from classes.txt or obj.names, in the folder or above labels/. A number without a name is refused.
 Layout: labels/ with images/ beside it and the same folders inside, or both kinds of files in one folder. An image
 without a label file is left out, since nothing says that it was looked at; an empty file says that it holds nothing.
 Written (vlm.vector_labels): six decimals; boxes where all regions are boxes, oriented boxes where all have four
@@ -61,7 +61,8 @@ def load_classes(path: Path, reading: Reading) -> tuple[str, ...]:
     if reading.names:
         return reading.names
     start = path.parent if path.is_file() else path
-    for folder in (start, start.parent, start.parent.parent):
+    above = (start.parent, start.parent.parent) if "labels" in (start.name, start.parent.name) else ()
+    for folder in (start, *above):
         for file in (folder / "data.yaml", *sorted(folder.glob("*.y*ml"))):
             names = _names_of_yaml(file) if file.is_file() else ()
             if names:

@@ -88,6 +88,8 @@ def test_one_bad_record_in_a_list_is_reported_with_its_number(root):
     records += [{"image": "a.png", "conversations": [{"from": "gpt", "value": "So."}]}]
     records += [{"image": "a.png", "conversations": [{"from": "cat", "value": "Meow."}]}]
     records += [{"image": "a.png", "conversations": [{"from": "human", "value": ""}]}]
+    records += [{"conversations": chat(0)["conversations"][1:] + chat(0)["conversations"][1:]}]
+    records += [{"conversations": [{"from": "human", "value": "What is 1 + 1?"}, {"from": "gpt", "value": "2"}]}]
     records += [chat(9) | {"image": "http://x.org/a.png"}, chat(10) | {"image": 5}, chat(11) | {"image": "broken.png"}]
     (root / "images" / "broken.png").write_bytes(b"\x89PNG")
     (root / "x.json").write_text(json.dumps(records))
@@ -101,8 +103,10 @@ def test_one_bad_record_in_a_list_is_reported_with_its_number(root):
         "record 7 has the answer 'So.' without a question",
         "record 8 turn 1 is spoken by 'cat'",
         "record 9 turn 1 (user) says nothing",
-        "record 10 names http://x.org/a.png, which is not on this disk",
-        "record 11 names the image 5",
+        "record 10 has the answer 'answer 0' without a question",
+        "record 11 has no image: a sample is about one at least",
+        "record 12 names http://x.org/a.png, which is not on this disk",
+        "record 13 names the image 5",
         "cannot be opened as an image",
     ]
     assert [sentence for sentence, text in zip(expected, seen, strict=True) if sentence not in text] == []
