@@ -7,6 +7,7 @@ from typing import Final
 from data_engine.sources import (
     bigearthnet,
     chatearthnet,
+    coco,
     dior,
     dior_rsvg,
     dota,
@@ -17,6 +18,7 @@ from data_engine.sources import (
     eurosat,
     fair1m,
     floodnet,
+    folder_scenes,
     hit_uav,
     hrsc2016,
     hrsid,
@@ -52,7 +54,9 @@ from data_engine.sources import (
     sydney,
     sztaki,
     ucm,
+    voc,
     xview,
+    yolo,
 )
 from data_engine.sources.source import Source
 from vlm.errors import DataError
@@ -110,6 +114,10 @@ SOURCES: Final[dict[str, Source]] = {
         inria.SOURCE,
         roads.SOURCE,
         ssdd.SOURCE,
+        coco.SOURCE,
+        yolo.SOURCE,
+        voc.SOURCE,
+        folder_scenes.SOURCE,
     )
 }
 
