@@ -23,6 +23,7 @@ from eval_suites.report import insert_headlines, load_results, render_scores
 from eval_suites.run import RunConfig, run_suite
 from eval_suites.suites import SUITES, find_suite
 from vlm.errors import NadirError
+from vlm.output import write_text
 
 LOG = logging.getLogger("nadir.eval")
 
@@ -80,9 +81,8 @@ def main(arguments: list[str] | None = None) -> None:
         if given.verb == "run":
             sys.stdout.write(json.dumps(run(given)) + "\n")
         elif given.verb == "report":
-            given.page.parent.mkdir(parents=True, exist_ok=True)
             results = load_results(given.results)
-            given.page.write_text(render_scores(results), encoding="utf-8")
+            write_text(given.page, render_scores(results))
             for other in given.into:
                 insert_headlines(other, results, link=os.path.relpath(given.page, other.parent))
             sys.stdout.write(json.dumps({"page": str(given.page)}) + "\n")

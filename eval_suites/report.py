@@ -9,6 +9,7 @@ from typing import Any
 
 from eval_suites.suites import SUITES
 from vlm.errors import DataError
+from vlm.output import write_text
 
 Result = dict[str, Any]
 OPEN_MARK, CLOSE_MARK = "<!-- results -->", "<!-- /results -->"
@@ -60,7 +61,7 @@ def insert_headlines(page: Path, results: Iterable[Result], *, link: str) -> Non
     if not opened or not closed:
         raise DataError(f"{page} has no place for scores: expected a line {OPEN_MARK} and, below it, {CLOSE_MARK}")
     table = render_headlines(results, link=link)
-    page.write_text(f"{before}{OPEN_MARK}\n\n{table}\n\n{CLOSE_MARK}{after}", encoding="utf-8")
+    write_text(page, f"{before}{OPEN_MARK}\n\n{table}\n\n{CLOSE_MARK}{after}")
 
 
 def is_clear(result: Result) -> bool:

@@ -20,6 +20,7 @@ from eval_suites.cases import Case, CaseFile, count_groups, pick_cases
 from eval_suites.measure import Measure, score_gain, score_measure
 from eval_suites.scored import Scored
 from eval_suites.suites import Suite
+from vlm.output import write_text
 
 LOG = logging.getLogger("nadir.eval")
 LIMIT_SEED = 0
@@ -91,7 +92,7 @@ def run_suite(
         "model": {"name": answerer.name, "digest": answerer.digest},
         **facts,
     }
-    (folder / "result.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_text(folder / "result.json", json.dumps(result, indent=1) + "\n")
     return result
 
 
@@ -138,7 +139,7 @@ def load_outputs(path: Path) -> dict[str, str]:
         row = _parse_row(line)
         if row is None:
             LOG.warning("%s was cut off at line %d: the run goes on from there", path, number + 1)
-            path.write_text("".join(lines[:number]), encoding="utf-8")
+            write_text(path, "".join(lines[:number]))
             break
         found[row["id"]] = row["output"]
     return found
@@ -152,19 +153,20 @@ def write_samples(path: Path, cases: Sequence[Case], outputs: Sequence[str], sco
         )
         for case, output, row in zip(cases, outputs, scored.rows, strict=True)
     ]
-    scratch = path.with_suffix(".part")
-    scratch.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    scratch.replace(path)
+    write_text(path, "\n".join(lines) + "\n")
 
 
 def _claim(folder: Path, identity: dict[str, Any]) -> None:
-    """Write run.json; answers of another model or of other cases are deleted, since they are no part of this run."""
+    """Write run.json; answers of another or an unknown model or to other cases are deleted: they are not this run's."""
     path = folder / "run.json"
-    if path.exists() and path.read_text(encoding="utf-8") != json.dumps(identity):
+    if path.exists() and path.read_text(encoding="utf-8") == json.dumps(identity):
+        return
+    stale = [folder / name for name in ("samples.jsonl", "blind.jsonl", "result.json") if (folder / name).exists()]
+    if stale:
         LOG.info("%s holds answers of another model or to other cases: it starts anew", folder)
-        for name in ("samples.jsonl", "blind.jsonl", "result.json"):
-            (folder / name).unlink(missing_ok=True)
-    path.write_text(json.dumps(identity), encoding="utf-8")
+    for file in stale:
+        file.unlink()
+    write_text(path, json.dumps(identity))
 
 
 def _parse_row(line: str) -> dict[str, Any] | None:

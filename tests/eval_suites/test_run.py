@@ -16,7 +16,7 @@ from eval_suites.report import insert_headlines, is_clear, load_results, render_
 from eval_suites.run import RunConfig, load_outputs, run_suite
 from eval_suites.suites import SUITES, find_suite
 from tests.eval_suites.made_cases import FakeAnswerer, make_case
-from vlm.errors import DataError
+from vlm.errors import DataError, OutputError
 from vlm.geometry import HBB, OBB, Mask, to_mask
 
 FACTS = {"commit": "abc", "machine": "a laptop"}
@@ -70,6 +70,60 @@ def test_a_run_that_was_cut_off_goes_on_where_it_stopped(tmp_path: Path) -> None
     again = FakeAnswerer(right_when_seen)
     assert run(tmp_path, again, make_file(), batch=2) == whole
     assert not again.asked
+
+
+def test_a_run_may_be_killed_while_any_file_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that dies in the middle of each file in turn leaves none half written, and the next run goes on."""
+    whole = run(tmp_path / "whole", FakeAnswerer(right_when_seen), make_file())
+    kept, real = 0, Path.write_text
+    for moment in range(12):
+        writes = iter(range(100))
+
+        def dying(path: Path, text: str, moment: int = moment, writes: Any = writes, **options: Any) -> int:
+            if next(writes) != moment:
+                return real(path, text, **options)
+            real(path, text[: len(text) // 2], **options)
+            raise KeyboardInterrupt
+
+        folder = tmp_path / f"{moment}"
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "write_text", dying)
+            try:
+                assert run(folder, FakeAnswerer(right_when_seen), make_file()) == whole
+                break
+            except KeyboardInterrupt:
+                kept += 1
+        for path in (folder / "rsicd-scene").iterdir():
+            lines = path.read_text().splitlines() if path.suffix == ".jsonl" else [path.read_text()]
+            assert all(json.loads(line) for line in lines)
+        answerer = FakeAnswerer(right_when_seen)
+        assert run(folder, answerer, make_file()) == whole
+        assert moment == 0 or not answerer.asked
+    assert kept == 4
+
+
+def test_answers_of_an_unknown_run_are_asked_again(tmp_path: Path) -> None:
+    run(tmp_path, FakeAnswerer(lambda case, blind: "beach"), make_file())
+    (tmp_path / "rsicd-scene" / "run.json").unlink()
+    answerer = FakeAnswerer(right_when_seen)
+    assert run(tmp_path, answerer, make_file())["scores"]["accuracy"]["value"] == 1
+    assert len(answerer.asked) == 9
+
+
+def test_a_page_survives_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("before\n\n<!-- results -->\nold\n<!-- /results -->\n\nafter\n")
+    before, real = page.read_text(), Path.write_text
+
+    def full(path: Path, text: str, **options: Any) -> int:
+        real(path, text[:10], **options)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OutputError, match="No space left"):
+        insert_headlines(page, [], link="")
+    assert page.read_text() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["page.md"]
 
 
 def test_another_model_is_asked_everything_anew(tmp_path: Path) -> None:
