@@ -170,11 +170,10 @@ def write_stage(
             LOG.warning("%s is stopped: %d units are done; the same command goes on", name, len(_load_results(out)))
             raise
         finally:
-            write_text(out / REJECTED, _render_rejected(out))
-    ledger = _finish(name, out, run, units=plan.drawn, format=writer.format)
+            _leave_records(out)
+    ledger = _add_up(name, out, units=plan.drawn)
     ledger.seconds = time.monotonic() - began + sum(result.ledger.seconds for result in before)
-    write_text(out / LEDGER, json.dumps(ledger.to_json(), indent=1) + "\n")
-    shutil.rmtree(out / UNITS)
+    _finish(out, run, ledger, writer.format)
     LOG.info("%s", ledger.render(name))
     return ledger
 
@@ -251,11 +250,11 @@ def _open_run(out: Path, run: dict[str, Any]) -> None:
 
 
 def _require_same(out: Path, found: Mapping[str, Any], run: Mapping[str, Any]) -> None:
-    if found != run:
-        raise DataError(
-            f"{out} holds the output of another run: it was {json.dumps(found)}, now asked is {json.dumps(run)}; "
-            "name another folder or remove this one"
-        )
+    was, now = ({"stage": described["stage"], **described["config"]} for described in (found, run))
+    if was != now:
+        names = [name for name in {**was, **now} if was.get(name) != now.get(name)]
+        told = "; ".join(f"{name} was {json.dumps(was.get(name))}, now {json.dumps(now.get(name))}" for name in names)
+        raise DataError(f"{out} holds the output of another run ({told}): name another folder or remove this one")
 
 
 def _say_plan(name: str, out: Path, units: Iterable[Unit]) -> Ledger:
@@ -273,12 +272,20 @@ def _load_results(out: Path) -> list[Result]:
     return [result for index in indices if (result := load_result(out, index)) is not None]
 
 
-def _render_rejected(out: Path) -> str:
-    return "".join(result.ledger.render_rejected() for result in _load_results(out)) + load_failed(out)
+def _leave_records(out: Path) -> None:
+    """Write what was rejected so far; a run that did nothing at all leaves nothing, and its folder free."""
+    results, failed = _load_results(out), load_failed(out)
+    if results or failed:
+        text = "".join(result.ledger.render_rejected() for result in results) + failed
+        write_text(out / REJECTED, text)
+    else:
+        shutil.rmtree(out / UNITS)
+        if not any(out.iterdir()):
+            out.rmdir()
 
 
-def _finish(name: str, out: Path, run: Mapping[str, Any], *, units: int, format: str) -> Ledger:
-    """Check the ledger and write the manifest of a store whose units are all done."""
+def _add_up(name: str, out: Path, *, units: int) -> Ledger:
+    """Add the ledgers of all units; DataError when one is missing or the numbers do not add up."""
     results = _load_results(out)
     if len(results) != units:
         raise DataError(f"{out} has {len(results)} done units of {units}: the input has changed; remove the folder")
@@ -286,8 +293,14 @@ def _finish(name: str, out: Path, run: Mapping[str, Any], *, units: int, format:
     for result in results:
         ledger.add(result.ledger)
     ledger.require_balance(name)
-    shards = tuple(result.shard for result in results if result.shard is not None)
+    return ledger
+
+
+def _finish(out: Path, run: Mapping[str, Any], ledger: Ledger, format: str) -> None:
+    """Write ledger and, last of all, manifest of a store whose units are all done."""
+    shards = tuple(result.shard for result in _load_results(out) if result.shard is not None)
     if sum(shard.samples for shard in shards) != ledger.kept:
         raise DataError(f"the shards of {out} do not hold the {ledger.kept} samples that were kept: remove the folder")
+    write_text(out / LEDGER, json.dumps(ledger.to_json(), indent=1) + "\n")
     write_manifest(Manifest(out, run["stage"], run["config"], shards, format))
-    return ledger
+    shutil.rmtree(out / UNITS, ignore_errors=True)
