@@ -9,13 +9,15 @@ render, pairs, geotiff, demo, feed: what others call
 
 from __future__ import annotations
 
+from data_engine.synth.change_turns import describe_change, pair_turns
 from data_engine.synth.feed import Draw, scene_feed_turns
 from data_engine.synth.geotiff import write_geotiff
 from data_engine.synth.kinds import KINDS
 from data_engine.synth.pairs import render_pair
 from data_engine.synth.records import LAND, Scene, SceneObject, ScenePair
 from data_engine.synth.render import render_scene
-from data_engine.synth.turns import describe_change, pair_samples, pair_turns, scene_samples, scene_turns
+from data_engine.synth.samples import pair_samples, scene_samples
+from data_engine.synth.turns import scene_turns
 
 __all__ = [
     "KINDS", "LAND", "Draw", "Scene", "SceneObject", "ScenePair", "describe_change", "pair_samples", "pair_turns",

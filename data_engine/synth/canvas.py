@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import cv2
 import numpy as np
 
-from data_engine.synth.records import Colour, Line
+from data_engine.synth.records import Area, Colour, Line
 
 SHIFT = 4
 ONE = 1 << SHIFT
@@ -57,6 +57,16 @@ def exact_mask(shape: tuple[int, int], outline: np.ndarray) -> tuple[np.ndarray,
     big = np.zeros(((y2 - y1) * 4, (x2 - x1) * 4), np.uint8)
     cv2.fillPoly(big, [to_fixed(outline - (x1, y1), 4)], 255, shift=SHIFT)
     return cv2.resize(big, (x2 - x1, y2 - y1), interpolation=cv2.INTER_AREA) >= 128, box
+
+
+def cover(target: np.ndarray, area: Area, value: int, shift_px: np.ndarray | tuple[float, float] = (0.0, 0.0)) -> None:
+    """Write a value into the pixels of a raster that an area covers, moved by `shift_px`."""
+    if area.mask is not None:
+        matrix = np.array([[1, 0, shift_px[0]], [0, 1, shift_px[1]]], np.float64)
+        moved = cv2.warpAffine(area.mask, matrix, area.mask.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
+        target[moved >= 128] = value
+    for ring in area.rings:
+        cv2.fillPoly(target, [to_fixed(ring + shift_px)], value, shift=SHIFT)
 
 
 def blend(target: np.ndarray, paint: np.ndarray, mask: np.ndarray) -> None:

@@ -12,7 +12,7 @@ from data_engine.store.ledger import Ledger
 from data_engine.synth.geotiff import encode_geotiff
 from data_engine.synth.pairs import render_pair
 from data_engine.synth.render import SENSORS, render_scene
-from data_engine.synth.turns import pair_samples, scene_samples
+from data_engine.synth.samples import pair_samples, scene_samples
 from vlm.errors import DataError
 from vlm.records import Sample
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from data_engine.synth.change_turns import pair_turns
 from data_engine.synth.pairs import render_pair
 from data_engine.synth.render import render_scene
-from data_engine.synth.turns import TaskTurn, pair_turns, scene_turns
+from data_engine.synth.turns import TaskTurn, scene_turns
 from vlm.records import Task, Turn
 
 SIZES_PX = (192, 224, 256, 320, 384)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from data_engine.synth.canvas import bounds, exact_mask, extent, to_fixed
+from data_engine.synth.canvas import bounds, cover, exact_mask, extent, to_fixed
 from data_engine.synth.outlines import boxes_of
 from data_engine.synth.records import LAND, Layout, SceneObject, Thing, Unsure
 from data_engine.synth.surfaces import SURFACES
@@ -155,9 +155,7 @@ def land_cover(layout: Layout, shift_px: tuple[float, float] = (0.0, 0.0)) -> np
     land = np.full((layout.size_px, layout.size_px), LAND.index(SURFACES[layout.ground].land), np.uint8)
     shift = np.array(shift_px)
     for area in layout.areas:
-        value = LAND.index(SURFACES[area.surface].land)
-        for ring in area.rings:
-            cv2.fillPoly(land, [to_fixed(ring + shift)], value, shift=4)
+        cover(land, area, LAND.index(SURFACES[area.surface].land), shift)
     for crowd in layout.crowds:
         if crowd.label == "building":
             rings = to_fixed(boxes_of(crowd.poses) + shift)

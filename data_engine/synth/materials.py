@@ -12,7 +12,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from data_engine.synth.canvas import to_fixed
+from data_engine.synth.canvas import cover, to_fixed
 from data_engine.synth.outlines import boxes_of, place
 from data_engine.synth.records import Layout, Thing
 
@@ -59,7 +59,7 @@ OF_SURFACE: dict[str, str] = {
     "sand": "sand", "asphalt": "asphalt", "lot": "asphalt", "concrete": "concrete", "dirt_road": "soil",
     "gravel": "concrete", "sea": "water", "green_water": "water", "brown_water": "mud water", "shallow": "shallows",
     "foam": "foam", "forest": "tree", "crop_green": "crop", "crop_young": "sprout", "crop_ripe": "straw",
-    "crop_dark": "crop", "ploughed": "soil", "stubble": "straw",
+    "crop_dark": "crop", "ploughed": "soil", "stubble": "straw", "burnt": "ash",
 }  # fmt: skip
 OF_LABEL: dict[str, str] = {
     "tree": "tree", "swimming pool": "shallows", "football field": "grass", "baseball field": "grass",
@@ -85,8 +85,7 @@ def material_map(layout: Layout) -> np.ndarray:
     index = {name: number for number, name in enumerate(NAMES)}
     found = np.full((layout.size_px, layout.size_px), index[OF_SURFACE[layout.ground]], np.uint8)
     for area in layout.areas:
-        for ring in area.rings:
-            cv2.fillPoly(found, [to_fixed(ring)], index[OF_SURFACE[area.surface]], shift=4)
+        cover(found, area, index[OF_SURFACE[area.surface]])
     for crowd in layout.crowds:
         cv2.fillPoly(found, list(to_fixed(boxes_of(crowd.poses, -1))), index[OF_CROWD[crowd.style]], shift=4)
     for thing in sorted(layout.things, key=lambda entry: entry.label == "tree"):

@@ -87,7 +87,8 @@ def _joined(areas: Iterable[Area]) -> list[Area]:
     joined: list[Area] = []
     for area in areas:
         last = joined[-1] if joined else None
-        if last and area.row_deg is None and (last.surface, last.soft_px) == (area.surface, area.soft_px):
+        plain = last is not None and last.mask is None and area.mask is None and area.row_deg is None
+        if last is not None and plain and (last.surface, last.soft_px) == (area.surface, area.soft_px):
             joined[-1] = Area(last.surface, (*last.rings, *area.rings), last.seed, last.soft_px)
         else:
             joined.append(area)
@@ -95,12 +96,16 @@ def _joined(areas: Iterable[Area]) -> list[Area]:
 
 
 def _paint_area(rgb: np.ndarray, area: Area, gsd_m: float, look: Look) -> None:
-    everything = np.concatenate(area.rings)
-    box = bounds(everything, 3 * area.soft_px + 2, rgb.shape)
-    if box is None:
-        return
+    box = (0, 0, rgb.shape[1], rgb.shape[0])
+    if area.mask is None:
+        found = bounds(np.concatenate(area.rings), 3 * area.soft_px + 2, rgb.shape)
+        if found is None:
+            return
+        box = found
     x1, y1, x2, y2 = box
-    mask = fill_mask((y2 - y1, x2 - x1), (ring - (x1, y1) for ring in area.rings))
+    mask = area.mask
+    if mask is None:
+        mask = fill_mask((y2 - y1, x2 - x1), (ring - (x1, y1) for ring in area.rings))
     if area.soft_px > 0.3:
         mask = soften(mask, area.soft_px)
     texture = render_surface(area.surface, mask.shape, gsd_m=gsd_m, season=look.season, shadow_deg=look.shadow_deg,

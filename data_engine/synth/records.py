@@ -7,6 +7,7 @@ Frame: outlines are (N, 2) float arrays in pixels of the image (vlm.geometry.sha
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -19,13 +20,17 @@ LAND = ("other", "road", "water", "building", "field", "forest", "grass", "bare"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Area:
-    """Cover rings (each (N, 2) px) with a surface; `soft_px` blurs the edge, `row_deg` lays rows across a field."""
+    """Cover rings (each (N, 2) px) with a surface; `soft_px` blurs the edge, `row_deg` lays rows across a field.
+
+    Instead of rings there may be a uint8 `mask` of the image, 255 inside.
+    """
 
     surface: str
     rings: tuple[np.ndarray, ...]
     seed: int
     soft_px: float = 0.0
     row_deg: float | None = None
+    mask: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,16 +182,34 @@ class Scene:
         return Mask(self.land == LAND.index(land), HBB(0, 0, self.width, self.height))
 
 
+EventKind = Literal["flooded", "burnt", "cleared"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Say what happened to land between two dates: the kind, what it was before (`farmland`), the changed pixels."""
+
+    kind: EventKind
+    subject: str
+    mask: Mask
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ScenePair:
-    """Hold two dates of one place; the mask covers vanished outlines as seen before and appeared ones as seen after."""
+    """Hold two dates of one place; the mask covers vanished outlines as seen before and appeared ones as seen after.
+
+    `moved` pairs one vanished with one appeared object each: the same thing on the two dates. The mask also covers
+    what `events` changed.
+    """
 
     before: Scene
     after: Scene
     change_mask: Mask
     appeared: tuple[SceneObject, ...]
     vanished: tuple[SceneObject, ...]
+    moved: tuple[tuple[SceneObject, SceneObject], ...] = ()
+    events: tuple[Event, ...] = ()
 
     @property
     def changed(self) -> bool:
-        return bool(self.appeared or self.vanished)
+        return bool(self.appeared or self.vanished or self.events)

@@ -1,28 +1,19 @@
-"""Ask about a rendered scene or pair: turns straight from the exact labels, and samples that carry the images as PNG.
-
-Training takes `scene_turns` and `pair_turns` with the arrays as they are; nothing is encoded.
-"""
+"""Ask about a rendered scene: turns straight from the exact labels; nothing is encoded."""
 
 from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-
-import numpy as np
 
 from data_engine import generate
 from data_engine.labels import crop_mask
 from data_engine.phrases import find_unique_phrases
-from data_engine.synth.captions import counted
 from data_engine.synth.labels import OBJECT_LABELS, land_shares, too_small
-from data_engine.synth.records import Scene, SceneObject, ScenePair
-from vlm.records import Image, Region, Sample, Task, Turn
+from data_engine.synth.records import Scene
+from vlm.records import Region, Task, Turn
 
 MAX_DETECTED, MAX_COUNTED, SMALLEST_GROUND_PX = 20, 40, 5.0
 LAND_PHRASES = {"road": "road", "water": "water", "building": "buildings", "field": "farmland", "forest": "forest"}
-LICENCE = "Apache-2.0"
-SENSOR_NAMES = {"rgb": "synthetic", "ms4": "synthetic ms4", "ms13": "synthetic ms13", "sar": "synthetic SAR"}
 TaskTurn = tuple[Task, Turn]
 
 
@@ -117,84 +108,3 @@ def _segment(scene: Scene, rng: random.Random) -> list[TaskTurn]:
     if name == "building":
         return [("segment", generate.segment_all("building", region, rng))]
     return [("segment", generate.segment(LAND_PHRASES[name], region, rng))]
-
-
-def describe_place(objects: Sequence[SceneObject], size_px: int) -> str:
-    """Say where these objects lie together: `in the top left`, `in the centre`, or nothing when they are spread out."""
-    centres = np.array([(entry.obb.cx, entry.obb.cy) for entry in objects]) / size_px
-    if np.ptp(centres, axis=0).max() > 0.45:
-        return ""
-    x, y = centres.mean(axis=0)
-    row, column = ("top", "", "bottom")[min(2, int(y * 3))], ("left", "", "right")[min(2, int(x * 3))]
-    if not row and not column:
-        return " in the center"
-    return (
-        f" in the {' '.join(word for word in (row, column) if word)}" if row and column else f" at the {row or column}"
-    )
-
-
-def describe_change(pair: ScenePair) -> str | None:
-    """Say in one sentence what was built and what is gone; None when nothing changed."""
-    parts = []
-    for objects, verb in ((pair.appeared, "built"), (pair.vanished, "demolished")):
-        for label, count in Counter(entry.label for entry in objects).items():
-            members = [entry for entry in objects if entry.label == label]
-            done = verb if label == "building" or verb == "built" else "removed"
-            place = describe_place(members, pair.before.width)
-            parts.append(f"{counted(count, label)} {'have' if count > 1 else 'has'} been {done}{place}")
-    return " and ".join(parts) or None
-
-
-def pair_turns(pair: ScenePair, rng: random.Random) -> list[TaskTurn]:
-    """Ask whether, what and where something changed: yes/no, caption, boxes, mask, new buildings."""
-    mask = crop_mask(pair.change_mask.bits)
-    region = None if mask is None else Region(mask, "changed area")
-    changed = [Region(entry.hbb, "changed area") for entry in (*pair.appeared, *pair.vanished)]
-    turns = [generate.change_presence(pair.changed, rng), generate.change_caption(describe_change(pair), rng),
-             generate.change_mask(region, rng)]  # fmt: skip
-    if len(changed) <= MAX_DETECTED:
-        turns.append(generate.change_boxes(changed, rng))
-    return [("change", turn) for turn in turns]
-
-
-def encode_png(scene: Scene) -> bytes:
-    """Encode a scene's picture as PNG; run lengths alone are the fastest, and noise leaves little else to find."""
-    import cv2
-
-    options = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE)
-    return bytes(cv2.imencode(".png", cv2.cvtColor(scene.rgb, cv2.COLOR_RGB2BGR), options)[1])
-
-
-Encode = Callable[[Scene], bytes]
-
-
-def encode_image(scene: Scene, *, date: str | None = None, encode: Encode = encode_png) -> Image:
-    """Encode a scene (as PNG, or as `encode` does) with what is known about it."""
-    bands = ("red", "green", "blue") if encode is encode_png else scene.band_names
-    sensor = SENSOR_NAMES[scene.sensor]
-    return Image(data=encode(scene), width=scene.width, height=scene.height, date=date, sensor=sensor, bands=bands,
-                 gsd_m=scene.gsd_m, crs=scene.crs)  # fmt: skip
-
-
-def scene_samples(
-    scene: Scene, rng: random.Random, *, split: str = "train", encode: Encode = encode_png
-) -> Iterator[Sample]:
-    """Yield one sample per turn of a scene, with the image embedded (as PNG, or as `encode` does)."""
-    images = (encode_image(scene, encode=encode),)
-    for number, (task, turn) in enumerate(scene_turns(scene, rng)):
-        yield Sample(f"synth/{_name(scene)}/{number}", images, (turn,), task, "synth", split, LICENCE)
-
-
-def pair_samples(
-    pair: ScenePair, rng: random.Random, *, split: str = "train", encode: Encode = encode_png
-) -> Iterator[Sample]:
-    """Yield one sample per turn of a pair, with both images embedded (as PNG, or as `encode` does)."""
-    images = (
-        encode_image(pair.before, date="before", encode=encode), encode_image(pair.after, date="after", encode=encode)
-    )  # fmt: skip
-    for number, (task, turn) in enumerate(pair_turns(pair, rng)):
-        yield Sample(f"synth/pair-{_name(pair.before)}/{number}", images, (turn,), task, "synth", split, LICENCE)
-
-
-def _name(scene: Scene) -> str:
-    return str(scene.seed) if scene.sensor == "rgb" else f"{scene.sensor}-{scene.seed}"

@@ -52,8 +52,7 @@ def test_a_changed_pair_shows_its_objects_on_the_right_date_only(seed: int) -> N
         assert entry in pair.before.objects
         assert entry not in pair.after.objects
     bits = np.zeros_like(pair.change_mask.bits)
-    for entry in (*pair.appeared, *pair.vanished):
-        box = entry.hbb
+    for box in [entry.hbb for entry in (*pair.appeared, *pair.vanished)] + [event.mask.box for event in pair.events]:
         bits[int(box.y1) : int(np.ceil(box.y2)), int(box.x1) : int(np.ceil(box.x2))] = True
     assert not (pair.change_mask.bits & ~bits).any()
 
