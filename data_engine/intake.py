@@ -10,7 +10,7 @@ import hashlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from inspect import signature
 from pathlib import Path
 from typing import Any, Final
@@ -33,17 +33,46 @@ CHUNK_BYTES: Final = 128 * 2**20
 """The most image bytes that a chunk of samples holds in memory, where a source gives bytes."""
 Fault = tuple[str, str, str]
 """Reason, sentence, place of a record that could not be read."""
-Reject = Callable[[str, str, str], None]
-Opened = Callable[[Reject], Iterator[Sample]]
+Opened = Callable[["Reports"], Iterator[Sample]]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Hold what there is to do: the units, their work, and what of the input decides over the output."""
+    """Hold what there is to do: the units, their work, and what of the input decides over the output.
+
+    `expect` estimates how many items there are in all, once the source tells how far it is.
+    """
 
     units: Iterable[Unit]
     work: Work
     config: dict[str, Any]
+    expect: Callable[[], int | None] | None = None
+
+
+@dataclass(slots=True)
+class Reports:
+    """Hear what a source reports while it is read: records that cannot be read, and how far it is.
+
+    `given` counts what came out of it, `parts` are the splits that it is read in, of which `part` are done.
+    """
+
+    parts: int = 1
+    part: int = 0
+    given: int = 0
+    faults: list[Fault] = field(default_factory=list)
+    _share: float = 0.0
+
+    def __call__(self, reason: str, detail: str, where: str) -> None:
+        self.given += 1
+        self.faults.append((reason, detail, where))
+
+    def at(self, done: int, total: int) -> None:
+        """Take note that `done` of `total` records of this part are read."""
+        self._share = (self.part + done / total) / self.parts
+
+    def expect(self) -> int | None:
+        """Estimate the number of samples and faults in all; None where the source does not tell."""
+        return round(self.given / self._share) if self._share else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,56 +114,58 @@ def plan_intake(
     else:
         known = f"{STORE}, the datasets {', '.join(SOURCES)} and the formats {', '.join(FORMATS)}"
         raise DataError(f"no source {source!r}: known are {known}")
-    units = cut_chunks(opened, size=size, max_rejects=options.max_rejects)
-    return Plan(tally(units) if options.dry_run else units, DoChunk(prepare), {**config, "shard_samples": size})
+    reports = Reports(parts=max(1, len(splits)))
+    units = cut_chunks(opened, reports, size=size, max_rejects=options.max_rejects)
+    units = tally(units) if options.dry_run else units
+    return Plan(units, DoChunk(prepare), {**config, "shard_samples": size}, reports.expect)
 
 
 def open_source(source: Source, root: Path, *, splits: Iterable[str], seed: int) -> Opened:
-    """Give what loads the splits of a dataset one after the other; its damaged records go to `reject`."""
+    """Give what loads the splits of a dataset one after the other."""
     for split in splits:
         require_split(source.name, split, source.splits)
 
-    def load(reject: Reject) -> Iterator[Sample]:
-        extra = {"reject": reject} if "reject" in signature(source.load).parameters else {}
-        for split in splits:
+    def load(reports: Reports) -> Iterator[Sample]:
+        extra = {"reject": reports} if "reject" in signature(source.load).parameters else {}
+        for reports.part, split in enumerate(splits):
             yield from source.load(root, split=split, seed=seed, **extra)
 
     return load
 
 
 def open_format(format: Format, path: Path, reading: Reading) -> Opened:
-    """Give what reads a file or folder of a format; its damaged records go to `reject`."""
+    """Give what reads a file or folder of a format."""
 
-    def load(reject: Reject) -> Iterator[Sample]:
+    def load(reports: Reports) -> Iterator[Sample]:
         def on_error(error: DataError) -> None:
-            reject("bad record", str(error), str(path))
+            reports("bad record", str(error), str(path))
 
         return format.load(path, replace(reading, on_error=on_error))
 
     return load
 
 
-def cut_chunks(opened: Opened, *, size: int, max_rejects: int) -> Iterator[Unit]:
+def cut_chunks(opened: Opened, reports: Reports, *, size: int, max_rejects: int) -> Iterator[Unit]:
     """Yield units of `size` samples, fewer where they hold CHUNK_BYTES; one with too many faults comes early."""
     samples: list[Sample] = []
-    faults: list[Fault] = []
     first = held = 0
 
     def cut() -> Unit:
         nonlocal first, held
-        chunk = Chunk(tuple(samples), tuple(faults))
-        unit = Unit(_name(chunk, first), len(samples) + len(faults), chunk)
+        chunk = Chunk(tuple(samples), tuple(reports.faults))
+        unit = Unit(_name(chunk, first), len(chunk.samples) + len(chunk.faults), chunk)
         first, held = first + len(samples), 0
         samples.clear()
-        faults.clear()
+        reports.faults.clear()
         return unit
 
-    for sample in opened(lambda reason, detail, where: faults.append((reason, detail, where))):
+    for sample in opened(reports):
         samples.append(sample)
+        reports.given += 1
         held += sum(len(image.data or b"") for image in sample.images)
-        if len(samples) >= size or held >= CHUNK_BYTES or len(faults) > max_rejects:
+        if len(samples) >= size or held >= CHUNK_BYTES or len(reports.faults) > max_rejects:
             yield cut()
-    if samples or faults:
+    if samples or reports.faults:
         yield cut()
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sized
+from typing import TypeVar, cast
 
 from vlm.errors import NadirError
 from vlm.records import Sample
@@ -19,9 +19,13 @@ def convert_each(
     """Yield the samples of each record; a record that cannot be converted goes to `reject` whole.
 
     Without `reject` its error (DataError, GeometryError) is raised. What `records` itself raises always is: a missing
-    folder or a broken index is no single record's fault.
+    folder or a broken index is no single record's fault. A `reject` that has a method `at(done, total)` is told how far
+    the reading is, where the number of records is known.
     """
-    for record in records:
+    at = getattr(reject, "at", None) if isinstance(records, Sized) else None
+    for number, record in enumerate(records):
+        if at is not None:
+            at(number, len(cast(Sized, records)))
         try:
             samples = list(convert(record))
         except NadirError as error:

@@ -100,7 +100,10 @@ def convert(
     )
     if to in WRITERS:
         config = {**plan.config, "to": to, "embed": embed, "check": check}
-        ledger = write_stage("convert", plan.units, plan.work, out, options=options, config=config, writer=WRITERS[to])
+        ledger = write_stage(
+            "convert", plan.units, plan.work, out,
+            options=options, config=config, expect=plan.expect, writer=WRITERS[to],
+        )  # fmt: skip
     else:
         writing = Writing(images=images, dialect=dialect)
         ledger = export_samples(plan.units, plan.work, find_format(to), out, writing=writing, options=options)

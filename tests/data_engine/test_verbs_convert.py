@@ -253,3 +253,11 @@ def test_help_names_the_verbs(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     said = capsys.readouterr().out
     assert all(verb in said for verb in VERBS)
+
+
+def test_the_samples_to_come_are_estimated_from_the_records_read(tmp_path: Path) -> None:
+    root, options = make_large_rsicd(tmp_path / "rsicd", 50), StageOptions()
+    plan = plan_intake("rsicd", root, Prepare(), splits=("train",), reading=Reading(), size=30, options=options)
+    assert plan.expect is not None and plan.expect() is None
+    for _ in plan.units:
+        assert plan.expect() == pytest.approx(150, rel=0.2)
