@@ -15,7 +15,7 @@ import numpy as np
 from data_engine.annotations import read_classes, slot_kinds
 from data_engine.labels import crop_mask
 from vlm.errors import DataError
-from vlm.geometry.convert import to_hbb, to_mask
+from vlm.geometry.convert import to_hbb, to_mask, to_polygons
 from vlm.geometry.shapes import HBB, Geometry, Mask
 from vlm.records import Region, Sample
 
@@ -79,35 +79,55 @@ def regions_to_cover(
 
 
 def sample_to_cover(sample: Sample) -> Cover | None:
-    """Read the land cover of a sample's segmentations; None where it has none or the image's size is unknown."""
+    """Read the land cover of a sample's segmentations; None where it has none or the image's size is unknown.
+
+    Of several that list their classes the one counts that knows most of the image; masks of one class each are joined.
+    """
     image = sample.images[0]
     if len(sample.images) != 1 or image.width is None or image.height is None:
         return None
-    regions: list[Region] = []
-    asked: dict[str, None] = {}
+    size = {"width": image.width, "height": image.height}
+    listed: list[Cover] = []
+    single: list[Region] = []
     for turn in sample.turns:
-        if (turn.answer.task or sample.task) == "segment":
-            regions += turn.answer.regions if "seg" in slot_kinds(turn.answer) else ()
-            asked.update(dict.fromkeys(read_classes(turn.instruction)))
-    asked.update(dict.fromkeys(region.phrase for region in regions))
-    if not regions:
-        return None
-    return regions_to_cover(regions, tuple(asked), width=image.width, height=image.height)
+        if (turn.answer.task or sample.task) == "segment" and "seg" in slot_kinds(turn.answer):
+            classes = read_classes(turn.instruction)
+            if classes:
+                listed.append(regions_to_cover(turn.answer.regions, classes, **size))
+            else:
+                single += turn.answer.regions
+    if listed:
+        return max(listed, key=lambda cover: cover.known)
+    return regions_to_cover(single, tuple(dict.fromkeys(r.phrase for r in single)), **size) if single else None
 
 
 def draw(shapes: Sequence[Geometry], *, width: int, height: int) -> np.ndarray:
-    """Draw shapes into booleans (height, width); parts outside the image are left out."""
+    """Draw shapes into booleans (height, width): pixels whose centre is covered; parts outside are left out."""
+    from rasterio.features import rasterize
+
     bits = np.zeros((height, width), bool)
+    outlines = []
     for shape in shapes:
-        mask = to_pixels(shape)
-        if mask is None:
-            continue
-        x, y = int(mask.box.x1), int(mask.box.y1)
-        rows, cols = mask.bits.shape
-        top, left, bottom, right = max(0, y), max(0, x), min(height, y + rows), min(width, x + cols)
-        if top < bottom and left < right:
-            bits[top:bottom, left:right] |= mask.bits[top - y : bottom - y, left - x : right - x]
+        if isinstance(shape, Mask):
+            _draw_mask(bits, shape)
+        else:
+            for polygon in to_polygons(shape):
+                outlines.append({"type": "Polygon", "coordinates": [polygon.exterior, *polygon.holes]})
+    if outlines:
+        bits |= rasterize(outlines, out_shape=(height, width), dtype=np.uint8) > 0
     return bits
+
+
+def _draw_mask(bits: np.ndarray, shape: Mask) -> None:
+    """Draw a mask into the pixels of an image."""
+    mask = to_pixels(shape)
+    if mask is None:
+        return
+    x, y = int(mask.box.x1), int(mask.box.y1)
+    (rows, cols), (height, width) = mask.bits.shape, bits.shape
+    top, left, bottom, right = max(0, y), max(0, x), min(height, y + rows), min(width, x + cols)
+    if top < bottom and left < right:
+        bits[top:bottom, left:right] |= mask.bits[top - y : bottom - y, left - x : right - x]
 
 
 def to_pixels(shape: Geometry) -> Mask | None:

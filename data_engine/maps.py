@@ -7,6 +7,7 @@ those that the layers hold anywhere, inside the image or not, so that the absenc
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -251,11 +252,14 @@ def _area(polygon: Any) -> float:
 def _warp_labels(labels: Path, opened: Raster) -> np.ndarray:
     """Read the label of each pixel of a raster: on the raster's grid, or pixel by pixel where neither has a place."""
     import rasterio
-    from rasterio.errors import RasterioIOError
+    from rasterio.errors import NotGeoreferencedWarning, RasterioIOError
     from rasterio.warp import Resampling, reproject
 
     try:
-        with rasterio.open(labels) as source:
+        with (
+            warnings.catch_warnings(action="ignore", category=NotGeoreferencedWarning),
+            rasterio.open(labels) as source,
+        ):
             if source.crs is None or opened.grid.transform is None or opened.crs is None:
                 if (source.width, source.height) != (opened.width, opened.height):
                     raise DataError(

@@ -119,7 +119,7 @@ def move_image(image: Image, move: Move) -> Image:
             pixels = np.asarray(picture)
     except (OSError, UnidentifiedImageError) as error:
         raise DataError(
-            f"image {image.path or 'in memory'} cannot be read by pillow, so not be moved ({error})"
+            f"image {image.path or 'in memory'} cannot be moved: pillow does not read it ({error})"
         ) from error
     stream = io.BytesIO()
     moved = move.pixels(pixels)

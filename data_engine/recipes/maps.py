@@ -70,9 +70,9 @@ def maps(sample: Sample, seed: int) -> Iterator[Sample]:
 
 
 def view_map(sample: Sample) -> MapView | None:
-    """Read objects and surfaces of a map image; None where the sample has neither."""
+    """Read objects and surfaces of a map image; None where the sample has neither or no place on the earth."""
     image = sample.images[0]
-    if len(sample.images) != 1 or not image.width or not image.height:
+    if len(sample.images) != 1 or not image.width or not image.height or image.crs is None:
         return None
     scene = sample_to_scene(sample)
     groups: dict[str, list[Region]] = {}
