@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from data_engine.changes import ChangeScene, all_samples
+from data_engine.changes import ChangeScene
 from data_engine.sources import ab_label
+from data_engine.sources.boundary import Reject
 from data_engine.sources.source import Source
 from vlm.records import Sample
 
@@ -28,24 +29,23 @@ LAYOUT: Final = (
 )
 CROP_PX: Final = 128
 SENTENCE: Final = "the land cover has changed"
+PAIRS: Final = ab_label.PairSet(
+    NAME,
+    LAYOUT,
+    LICENCE,
+    forward=SENTENCE,
+    backward=SENTENCE,
+)
 
 
-def load(root: Path, *, split: str, seed: int = 0) -> Iterator[Sample]:
+def load(root: Path, *, split: str, seed: int = 0, reject: Reject | None = None) -> Iterator[Sample]:
     """Yield change samples of each pair, of its swapped dates, of each date twice, and of its four crops."""
-    return all_samples(load_scenes(root, split=split), crop_px=CROP_PX, seed=seed)
+    return ab_label.load_samples(root, PAIRS, split=split, crop_px=CROP_PX, seed=seed, reject=reject)
 
 
 def load_scenes(root: Path, *, split: str) -> Iterator[ChangeScene]:
     """Yield each pair of the split with its change mask."""
-    return ab_label.load_scenes(
-        root,
-        split=split,
-        name=NAME,
-        layout=LAYOUT,
-        licence=LICENCE,
-        forward=SENTENCE,
-        backward=SENTENCE,
-    )
+    return ab_label.load_scenes(root, PAIRS, split=split)
 
 
 SOURCE: Final = Source(

@@ -78,11 +78,19 @@ def _image_samples(root: Path, path: Path, origin: Origin) -> Iterator[Sample]:
     key = f"{NAME}/{origin.split}/{path.stem}"
     if str(content.get("caption") or "").strip():
         yield _caption(str(content["caption"]), image, origin, key=f"{key}/caption")
-    for number, entry in enumerate(content.get("objects") or []):
+    for number, entry in enumerate(_list_rows(content, "objects", path)):
         yield from _object_samples(entry, image, origin, key=key, number=number)
-    for number, pair in enumerate(content.get("qa_pairs") or []):
+    for number, pair in enumerate(_list_rows(content, "qa_pairs", path)):
         turn = _question(pair.get("question"), pair.get("answer"), pair.get("type"), f"{path} question {number}")
         yield origin.wrap(turn, (image,), key=f"{key}/{_slug(pair.get('type'))}-{number}")
+
+
+def _list_rows(content: dict[str, Any], field: str, path: Path) -> list[dict[str, Any]]:
+    """Give a list of an annotation file; a missing one is empty, one of anything but objects raises DataError."""
+    rows = content.get(field) or []
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise DataError(f"{path} has {field} that are no list of objects: download it again")
+    return rows
 
 
 def _object_samples(entry: dict[str, Any], image: Image, origin: Origin, *, key: str, number: int) -> Iterator[Sample]:

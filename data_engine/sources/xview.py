@@ -83,6 +83,8 @@ def _list_objects(root: Path, split: str) -> dict[str, list[tuple[str, int]]]:
     if set(meta["fields"]) != set(wanted):
         raise DataError(f"{NAME}: {path} has the properties {list(meta['fields'])}: expected {', '.join(wanted)}")
     by_name = dict(zip(meta["fields"], columns, strict=True))
+    if by_name["type_id"].dtype.kind not in "iu":
+        raise DataError(f"{NAME}: {path} has a type_id that is no number: unpack it again")
     found: dict[str, list[tuple[str, int]]] = {}
     for file, kind, bounds in zip(*(by_name[name] for name in wanted), strict=True):
         if int(kind) not in UNNAMED and file not in WITHOUT_IMAGE:

@@ -228,4 +228,4 @@ MAKERS: dict[str, tuple[Callable[[Path], None], str]] = {
     **TEXT_MAKERS,
 }
 
-from tests.data_engine import makers_formats, makers_objects  # noqa: E402, F401  (they add their own)
+from tests.data_engine import makers_changes, makers_formats, makers_objects  # noqa: E402, F401  (they add their own)
