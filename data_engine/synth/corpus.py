@@ -9,6 +9,7 @@ from typing import Final
 from data_engine.objects import seeded
 from data_engine.stage import Unit
 from data_engine.store.ledger import Ledger
+from data_engine.synth.facts import pair_facts, scene_facts
 from data_engine.synth.geotiff import encode_geotiff
 from data_engine.synth.pairs import render_pair
 from data_engine.synth.render import SENSORS, render_scene
@@ -25,7 +26,10 @@ GSDS_M: Final = (0.25, 0.35, 0.5, 0.5, 0.8)
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """Say what to render: numbers of scenes and pairs, their side in px, pixel sizes to draw from, the sensor."""
+    """Say what to render: numbers of scenes and pairs, their side in px, pixel sizes to draw from, the sensor.
+
+    `facts` asks for annotations (facts.py) in place of instructions.
+    """
 
     scenes: int
     pairs: int
@@ -33,6 +37,7 @@ class Corpus:
     gsds_m: tuple[float, ...] = GSDS_M
     sensor: str = "rgb"
     seed: int = 0
+    facts: bool = False
 
     def __post_init__(self) -> None:
         if self.sensor not in SENSORS:
@@ -76,6 +81,10 @@ def place_samples(corpus: Corpus, name: str, number: int) -> Iterator[Sample]:
     gsd_m = rng.choice(corpus.gsds_m)
     if name == "pairs":
         pair = render_pair(seed, size_px=corpus.size_px, gsd_m=gsd_m, sensor=corpus.sensor)
+        if corpus.facts:
+            return pair_facts(pair, encode=encode_geotiff)
         return pair_samples(pair, rng, encode=encode_geotiff)
     scene = render_scene(seed, size_px=corpus.size_px, gsd_m=gsd_m, sensor=corpus.sensor)
+    if corpus.facts:
+        return scene_facts(scene, encode=encode_geotiff)
     return scene_samples(scene, rng, encode=encode_geotiff)

@@ -31,6 +31,14 @@ WIDTH_M = {
 }  # fmt: skip
 """How wide small members of a class are in metres."""
 SMALLEST_PX, LEAST_WIDTH_PX = 4.0, 2.0
+HEADED = ("car", "truck", "ship", "plane")
+FORMS = {
+    ("building", "hip"): "hip roof", ("building", "hip_ell"): "hip roof", ("building", "gable"): "gable roof",
+    ("building", "flat"): "flat roof", ("building", "ell"): "flat roof", ("building", "shed"): "hall",
+    ("car", "pickup"): "pickup", ("plane", "jet"): "jet", ("plane", "light"): "light plane", ("ship", "boat"): "boat",
+    ("ship", "container"): "container ship", ("ship", "bulk"): "bulk carrier",
+    ("storage tank", "floating"): "floating roof", ("storage tank", "dome"): "dome",
+}  # fmt: skip
 
 
 def canonical_box(cx: float, cy: float, w: float, h: float, angle_deg: float) -> OBB:
@@ -100,7 +108,9 @@ def label_thing(thing: Thing, layout: Layout, shift: np.ndarray, hidden: np.ndar
         box = box_along(ring, angle_deg)
     length_m = max(thing.length_px, thing.width_px) * layout.gsd_m
     size = "large" if length_m >= LARGE_M[thing.label] else "small"
-    return SceneObject(thing.label, Polygon(tuple(map(tuple, ring.tolist()))), box, thing.colour_name, size, length_m)
+    heading_deg = thing.angle_deg % 360 if thing.label in HEADED else None
+    return SceneObject(thing.label, Polygon(tuple(map(tuple, ring.tolist()))), box, thing.colour_name, size, length_m,
+                       thing.height_m, heading_deg, FORMS.get((thing.label, thing.variant), ""))  # fmt: skip
 
 
 def _is_small(thing: Thing) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 from data_engine.synth.canvas import exact_mask
 from data_engine.synth.events import choose_event
 from data_engine.synth.kinds import choose_kind
-from data_engine.synth.labels import label_things
+from data_engine.synth.labels import label_things, land_cover
 from data_engine.synth.looks import other_day, random_look
 from data_engine.synth.records import Area, Event, Layout, SceneObject, ScenePair, Thing
 from data_engine.synth.render import photograph
@@ -66,7 +66,8 @@ def render_pair(
     first = photograph(plan.before, look, seed=seed, sensor=sensor)
     second = photograph(plan.after, later, seed=seed, sensor=sensor)
     whole = tuple((move[0], move[1]) for move in moves if len(move) == 2)
-    return ScenePair(first, second, mask, appeared, vanished, whole, plan.events)
+    settled = land_cover(plan.after, look.shift_px)
+    return ScenePair(first, second, mask, appeared, vanished, whole, plan.events, settled)
 
 
 def _choose_changing_kind(rng: np.random.Generator, gsd_m: float) -> str:

@@ -113,7 +113,11 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class SceneObject:
-    """Label one object: class, exact outline, oriented box (le90), colour, size word and length in metres."""
+    """Label one object: class, exact outline, oriented box (le90), colour, size word, length and height in metres.
+
+    `heading_deg` is where the nose or bow of what can move points, from +x towards +y in 0-360, None for the rest;
+    `form` names a kind within the class, such as `hip roof` or `container ship`.
+    """
 
     label: str
     polygon: Polygon
@@ -121,6 +125,9 @@ class SceneObject:
     colour: str
     size: str
     length_m: float
+    height_m: float = 0.0
+    heading_deg: float | None = None
+    form: str = ""
 
     @property
     def hbb(self) -> HBB:
@@ -199,7 +206,8 @@ class ScenePair:
     """Hold two dates of one place; the mask covers vanished outlines as seen before and appeared ones as seen after.
 
     `moved` pairs one vanished with one appeared object each: the same thing on the two dates. The mask also covers
-    what `events` changed.
+    what `events` changed. `after_land` is the second date's land cover as the first date's grid would show it, without
+    the registration shift that `after.land` has.
     """
 
     before: Scene
@@ -209,6 +217,7 @@ class ScenePair:
     vanished: tuple[SceneObject, ...]
     moved: tuple[tuple[SceneObject, SceneObject], ...] = ()
     events: tuple[Event, ...] = ()
+    after_land: np.ndarray | None = None
 
     @property
     def changed(self) -> bool:

@@ -37,7 +37,7 @@ def scene_samples(
     """Yield one sample per turn of a scene, with the image embedded (as PNG, or as `encode` does)."""
     images = (encode_image(scene, encode=encode),)
     for number, (task, turn) in enumerate(scene_turns(scene, rng)):
-        yield Sample(f"synth/{_name(scene)}/{number}", images, (turn,), task, "synth", split, LICENCE)
+        yield Sample(f"synth/{name_of(scene)}/{number}", images, (turn,), task, "synth", split, LICENCE)
 
 
 def pair_samples(
@@ -48,8 +48,9 @@ def pair_samples(
         encode_image(pair.before, date="before", encode=encode), encode_image(pair.after, date="after", encode=encode)
     )  # fmt: skip
     for number, (task, turn) in enumerate(pair_turns(pair, rng)):
-        yield Sample(f"synth/pair-{_name(pair.before)}/{number}", images, (turn,), task, "synth", split, LICENCE)
+        yield Sample(f"synth/pair-{name_of(pair.before)}/{number}", images, (turn,), task, "synth", split, LICENCE)
 
 
-def _name(scene: Scene) -> str:
+def name_of(scene: Scene) -> str:
+    """Name a scene by its sensor and seed."""
     return str(scene.seed) if scene.sensor == "rgb" else f"{scene.sensor}-{scene.seed}"

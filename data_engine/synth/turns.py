@@ -10,6 +10,7 @@ from data_engine.labels import crop_mask
 from data_engine.phrases import find_unique_phrases
 from data_engine.synth.labels import OBJECT_LABELS, land_shares, too_small
 from data_engine.synth.records import Scene
+from data_engine.synth.relations import unique_relations
 from vlm.records import Region, Task, Turn
 
 MAX_DETECTED, MAX_COUNTED, SMALLEST_GROUND_PX = 20, 40, 5.0
@@ -32,6 +33,7 @@ def scene_turns(scene: Scene, rng: random.Random) -> list[TaskTurn]:
     turns += _ground(scene, rng)
     turns += _detect(scene, rng)
     turns += _segment(scene, rng)
+    turns += _relate(scene, rng)
     return turns
 
 
@@ -81,6 +83,15 @@ def _ground(scene: Scene, rng: random.Random) -> list[TaskTurn]:
         polygon = Region(known[unique.index].polygon, unique.phrase)
         turns.append(("segment", generate.segment(unique.phrase, polygon, rng)))
     return turns
+
+
+def _relate(scene: Scene, rng: random.Random) -> list[TaskTurn]:
+    """Ask for one thing by what it stands on or next to, where that names it."""
+    found = unique_relations(scene)
+    if not found:
+        return []
+    phrase, index = rng.choice(found)
+    return [("ground", generate.ground(phrase, Region(scene.objects[index].hbb, phrase), rng))]
 
 
 def _detect(scene: Scene, rng: random.Random) -> list[TaskTurn]:

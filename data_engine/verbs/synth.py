@@ -25,6 +25,9 @@ def synth(
     sensor: Annotated[
         str, typer.Option(metavar="NAME", help="rgb, ms4 (with near infrared), ms13 (Sentinel-2's bands) or sar.")
     ] = "rgb",
+    facts: Annotated[
+        bool, typer.Option("--facts", help="Write what is known (objects, land cover, changes) for `generate` to ask.")
+    ] = False,
     dry_run: DryRun = False,
     seed: Seed = 0,
     max_rejects: MaxRejects = MAX_REJECTS,
@@ -36,12 +39,14 @@ def synth(
     python -m data_engine synth --scenes 20000 --pairs 5000 --seed 0 out/synth
 
     python -m data_engine synth --scenes 500 --pairs 0 --size 512 --gsd 10 --sensor ms13 out/synth-s2
+
+    python -m data_engine synth --scenes 500 --facts out/facts && python -m data_engine generate out/facts out/asked
     """
     from data_engine.stage import write_stage
     from data_engine.synth.corpus import GSDS_M, Corpus, RenderPlaces
 
-    corpus = Corpus(scenes, pairs, size, tuple(gsd or GSDS_M), sensor, seed)
+    corpus = Corpus(scenes, pairs, size, tuple(gsd or GSDS_M), sensor, seed, facts)
     options = build_options(dry_run=dry_run, max_rejects=max_rejects, ray=ray, seed=seed, workers=workers)
-    config = {"scenes": scenes, "pairs": pairs, "size": size, "gsd": corpus.gsds_m, "sensor": sensor}
+    config = {"scenes": scenes, "pairs": pairs, "size": size, "gsd": corpus.gsds_m, "sensor": sensor, "facts": facts}
     ledger = write_stage("synth", corpus.units(), RenderPlaces(corpus), out, options=options, config=config)
     report("synth", out, ledger)
