@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -28,6 +28,14 @@ def synth(
     facts: Annotated[
         bool, typer.Option("--facts", help="Write what is known (objects, land cover, changes) for `generate` to ask.")
     ] = False,
+    instances: Annotated[
+        str | None,
+        typer.Option(metavar="STORE", help="Paste real objects from this store or SOURCE:FOLDER instead of rendering."),
+    ] = None,
+    backgrounds: Annotated[
+        str | None,
+        typer.Option(metavar="STORE", help="Where the images to paste into come from; as --instances by default."),
+    ] = None,
     dry_run: DryRun = False,
     seed: Seed = 0,
     max_rejects: MaxRejects = MAX_REJECTS,
@@ -41,12 +49,24 @@ def synth(
     python -m data_engine synth --scenes 500 --pairs 0 --size 512 --gsd 10 --sensor ms13 out/synth-s2
 
     python -m data_engine synth --scenes 500 --facts out/facts && python -m data_engine generate out/facts out/asked
+
+    python -m data_engine synth --scenes 500 --size 512 --instances isaid:~/iSAID out/pasted
     """
     from data_engine.stage import write_stage
-    from data_engine.synth.corpus import GSDS_M, Corpus, RenderPlaces
 
-    corpus = Corpus(scenes, pairs, size, tuple(gsd or GSDS_M), sensor, seed, facts)
     options = build_options(dry_run=dry_run, max_rejects=max_rejects, ray=ray, seed=seed, workers=workers)
-    config = {"scenes": scenes, "pairs": pairs, "size": size, "gsd": corpus.gsds_m, "sensor": sensor, "facts": facts}
-    ledger = write_stage("synth", corpus.units(), RenderPlaces(corpus), out, options=options, config=config)
+    config: dict[str, Any] = {"scenes": scenes, "size": size, "facts": facts}
+    if instances or backgrounds:
+        from data_engine.synth.paste_corpus import PasteCorpus, PasteImages
+
+        given, into = instances or backgrounds or "", backgrounds or instances or ""
+        pasted = PasteCorpus(scenes, given, into, size, seed, facts)
+        config |= {"instances": given, "backgrounds": into}
+        ledger = write_stage("synth", pasted.units(), PasteImages(pasted), out, options=options, config=config)
+    else:
+        from data_engine.synth.corpus import GSDS_M, Corpus, RenderPlaces
+
+        corpus = Corpus(scenes, pairs, size, tuple(gsd or GSDS_M), sensor, seed, facts)
+        config |= {"pairs": pairs, "gsd": corpus.gsds_m, "sensor": sensor}
+        ledger = write_stage("synth", corpus.units(), RenderPlaces(corpus), out, options=options, config=config)
     report("synth", out, ledger)
