@@ -59,6 +59,7 @@ _WORDS: Final = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 
+_NO_PLACE: Final = "".join(rf"(?<!{word}\ )" for word in ("the", "top", "bottom", "upper", "lower", "center", "from"))
 _REFUSED: Final = re.compile(
     rf"""
       \bright[- ](?:angle|angled|next|now|away|here|there|of\ way|triang)
@@ -66,9 +67,16 @@ _REFUSED: Final = re.compile(
     | \b(?:turn|turns|turning|turned)\ (?:left|right)\b
     | \bon\ top\b
     | \b(?:top|bottom)\ of\ (?!{_PICTURE})
+    | (?<!from\ the\ )\btops?\ (?:is|are|floor|surface|layer|roof)\b
+    | \b(?:circle|circular|round|pointed|white|black|red|blue|green|grey|gray)\ tops?\b
+    | {_NO_PLACE}\bright\ (?:in|on|at|by|beside|behind|between)\b
+    | \b(?:left|right)\ (?:hand\b(?!\ side)|banks?\b) | \b(?:in|of\ the)\ (?:left|right)\ of\b
+    | \b(?:bridge|viaduct|flyover|overpass|road|street|river)s?\b.{{0,40}}\b(?:above|below)\b | \b(?:above|below)\ it\b
+    | \brunning\ (?:in\ )?(?:above|below)\b
+    | \b(?:cross|intersect|perpendicular)[a-z]*\b.*\bvertical | \bvertical(?:ly)?\b.*\b(?:cross|intersect)
     | \btops?\ view\b | \b(?:flat|hill|mountain|roof|tree|table|cliff|road)[- ]tops?\b
     | \bleft\ (?:over|behind|out|empty|vacant|bare|unused|open|alone)\b
-    | (?<!the\ )(?<!top\ )(?<!bottom\ )(?<!upper\ )(?<!lower\ )(?<!center\ )\bleft\ (?:in|by|for|with)\b
+    | {_NO_PLACE}\bleft\ (?:in|by|for|with)\b
     | \b(?:is|are|was|were|has|have|had|been|be|being|that|which)\ (?:left|lower|upper)\b(?![- ](?:most|of)\b)
     | \b(?:lower|upper)\ (?!left|right|most|{_MIDDLE}|{_PART})
     | \b(?:above|below)\ (?:average|ground|sea|zero|\d)

@@ -1,6 +1,6 @@
 """Recipe box_caption: RemoteCLIP's box-to-caption and mask-to-box (Liu et al., 2024), as pure functions.
 
-Box-to-caption writes up to five sentences: the objects in the middle of the image, those elsewhere, and three that
+Box-to-caption writes up to five sentences: the objects in the middle of the image, those away from it, and three that
 name some classes with their numbers ("many" above ten). Mask-to-box turns the masks of a class into boxes, one for each
 connected part; a detection of the boxes comes out.
 """
@@ -19,7 +19,7 @@ from data_engine.annotations import sample_to_scene
 from data_engine.cover import sample_to_cover
 from data_engine.labels import split_components
 from data_engine.objects import MAX_DETECTED, Scene
-from data_engine.places import find_clear_place, join_words
+from data_engine.places import find_clear_place, join_words, may_lie_in
 from data_engine.recipes.recipe import clear_classes, derive, rng_of, size_px, slug
 from data_engine.templates import write_article, write_plural
 from vlm.records import Region, Sample
@@ -49,18 +49,23 @@ def box_caption(sample: Sample, seed: int) -> Iterator[Sample]:
 
 
 def boxes_to_captions(scene: Scene, rng: random.Random) -> list[str]:
-    """Write the sentences of a scene; classes that may not be labelled completely are named without number."""
+    """Write the sentences of a scene; a number is left out where objects may be missing or lie in between."""
     width, height = size_px(scene)
-    places = [find_clear_place(region.geometry, width=width, height=height) for region in scene.boxes]
     labels = [region.phrase for region in scene.boxes]
-    middle = Counter(label for label, place in zip(labels, places, strict=True) if place == "center")
-    around = Counter(label for label, place in zip(labels, places, strict=True) if place not in ("center", None))
-    clear = set(clear_classes(scene))
+    middle, around, clear = Counter[str](), Counter[str](), set(clear_classes(scene))
+    certain = set(clear)
+    for region in scene.boxes:
+        if find_clear_place(region.geometry, width=width, height=height) == "center":
+            middle[region.phrase] += 1
+        elif not may_lie_in("center", region.geometry, width=width, height=height):
+            around[region.phrase] += 1
+        else:
+            certain.discard(region.phrase)
     sentences = []
     if middle:
-        sentences.append(f"{_list(middle, clear)} in the center of the image")
+        sentences.append(f"{_list(middle, certain)} in the center of the image")
     if around and middle:
-        sentences.append(f"{_list(around, clear)} around the center of the image")
+        sentences.append(f"{_list(around, certain)} away from the center of the image")
     counts = Counter(labels)
     for _ in range(COUNTED):
         chosen = rng.sample(sorted(counts), rng.randint(1, min(3, len(counts))))

@@ -17,6 +17,10 @@ INSIDE_PX = 1.0
 """How far inside a box, or outside of it, every object must lie as a whole to be counted."""
 
 
+AROUND = 0.7
+"""How often the box is drawn around an object."""
+
+
 def count(sample: Sample, seed: int) -> Iterator[Sample]:
     """Yield counts by class (one zero among them), by part of the image, inside a box, and of all classes together."""
     scene = sample_to_scene(sample)
@@ -55,7 +59,7 @@ def _by_place(sample: Sample, scene: Scene, label: str, seed: int) -> Iterator[S
 
 
 def _inside(sample: Sample, scene: Scene, label: str, seed: int) -> Iterator[Sample]:
-    """Count inside a random box that cuts no object of the class."""
+    """Count inside a random box that cuts no object of the class, most often one around a member of it."""
     name = f"count-inside/{slug(label)}"
     rng = rng_of(sample, name, seed)
     width, height = size_px(scene)
@@ -63,6 +67,10 @@ def _inside(sample: Sample, scene: Scene, label: str, seed: int) -> Iterator[Sam
     for _ in range(8):
         w, h = rng.uniform(0.3, 0.7) * width, rng.uniform(0.3, 0.7) * height
         x, y = rng.uniform(0, width - w), rng.uniform(0, height - h)
+        if rng.random() < AROUND:
+            near = rng.choice(boxes)
+            x = min(max(0.0, (near.x1 + near.x2 - w) / 2), width - w)
+            y = min(max(0.0, (near.y1 + near.y2 - h) / 2), height - h)
         window = HBB(round(x), round(y), round(x + w), round(y + h))
         inside = [_lies_inside(box, window) for box in boxes]
         if None not in inside:

@@ -41,7 +41,7 @@ def say_relation(relation: str) -> str:
 
 def _pair(sample: Sample, scene: Scene, names: dict[int, str], pair: tuple[int, int], seed: int) -> Iterator[Sample]:
     relation = find_relation(scene.boxes[pair[0]].geometry, scene.boxes[pair[1]].geometry)
-    if relation is None:
+    if relation is None or gives_away(scene, names, pair):
         return
     phrase, other = (names[index] for index in pair)
     where = f"{slug(phrase)}/{slug(other)}"
@@ -56,6 +56,12 @@ def _pair(sample: Sample, scene: Scene, names: dict[int, str], pair: tuple[int, 
         yield derive(sample, name, turn)
 
 
+def gives_away(scene: Scene, names: dict[int, str], pair: tuple[int, int]) -> bool:
+    """Tell whether the names alone say how two objects lie: the left-most and the right-most of one class."""
+    same = scene.boxes[pair[0]].phrase == scene.boxes[pair[1]].phrase
+    return same and all("-most" in names[at] or " from the " in names[at] for at in pair)
+
+
 def _contradictions(relation: str) -> list[str]:
     """Give the relations that are surely wrong: those more than 90 degrees away."""
     (x, y) = next(step for step, words in RELATIONS.items() if words == relation)
@@ -65,7 +71,8 @@ def _contradictions(relation: str) -> list[str]:
 def _what(sample: Sample, scene: Scene, names: dict[int, str], index: int, seed: int) -> Iterator[Sample]:
     """Offer several named objects, of which exactly one lies on the side that is asked about."""
     anchor = scene.boxes[index].geometry
-    found = {at: find_relation(scene.boxes[at].geometry, anchor) for at in names if at != index}
+    others = [at for at in names if at != index and not gives_away(scene, names, (at, index))]
+    found = {at: find_relation(scene.boxes[at].geometry, anchor) for at in others}
     name = f"relation-what/{slug(names[index])}"
     rng = rng_of(sample, name, seed)
     certain = [at for at, relation in found.items() if relation is not None]

@@ -63,7 +63,10 @@ def test_words_turn_with_the_picture(text, quarter, half, mirror):
     "text",
     ["a right angle", "right next to the road", "it is right", "snow on top", "the top of the building", "turn left",
      "what is left over", "most of it is left", "a lower density", "a hill-top village", "a street in North Carolina",
-     "South Korea", "above average", "as described above", "the road runs up", "three columns", "moving NE"],
+     "South Korea", "above average", "as described above", "the road runs up", "three columns", "moving NE",
+     "a bridge above a river", "the viaduct spans the road below", "no car above it", "two roads crossing vertically",
+     "on the top floor", "a church with a white circle top", "right in the middle", "the left bank of the river",
+     "on the left hand of the river", "arranged in right of the parking"],
 )  # fmt: skip
 def test_words_of_two_meanings_are_not_touched(text):
     assert move_text(text, QUARTER) is None
