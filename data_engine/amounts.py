@@ -36,18 +36,6 @@ def write_area_class(area_m2: float) -> str:
     return f"more than {low}m2"
 
 
-def write_count_class(count: int) -> str:
-    """Write a count as RSVQA-LR's classes do: "0", "between 0 and 10", ..., "more than 1000"; bounds are inclusive."""
-    if count <= 0:
-        return "0"
-    low = 0
-    for high in (10, 100, 1000):
-        if count <= high:
-            return f"between {low} and {high}"
-        low = high
-    return f"more than {low}"
-
-
 def write_ratio_class(share: float) -> str:
     """Write a share of 0-1 as CDVQA's classes do: "0", "0_to_10" ... "90_to_100"; upper bounds are inclusive."""
     if share <= 0:

@@ -14,7 +14,7 @@ import numpy as np
 
 from vlm.errors import DataError
 from vlm.geometry.convert import to_hbb
-from vlm.geometry.shapes import HBB, Geometry, Point
+from vlm.geometry.shapes import Geometry, Point
 
 PLACES: Final = ("top left", "top", "top right", "left", "center", "right", "bottom left", "bottom", "bottom right")
 """Names of the cells of a 3 x 3 grid over the image, in reading order."""
@@ -120,11 +120,6 @@ def share_by_place(bits: np.ndarray) -> np.ndarray:
 def join_words(words: list[str], *, last: str = "and") -> str:
     """Join words as a sentence does: "a", "a and b", "a, b and c"."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}"
-
-
-def whole_image(width: int, height: int) -> HBB:
-    """Give the box of the whole image."""
-    return HBB(0, 0, width, height)
 
 
 def _shares(geometry: Geometry, width: int, height: int) -> Point:

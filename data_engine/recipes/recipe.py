@@ -89,11 +89,6 @@ def one_name_each(scene: Scene, rng: random.Random, *, bases: Sequence[str] = ()
     return {index: rng.choice(found).phrase for index, found in name_each(named_objects(scene, bases=bases)).items()}
 
 
-def called(region: Region, phrase: str) -> Region:
-    """Give the region under another phrase."""
-    return Region(region.geometry, phrase, region.image)
-
-
 def some(items: Sequence[tuple[int, int]], rng: random.Random, *, most: int = MOST) -> list[tuple[int, int]]:
     """Draw at most `most` of the items, in their order."""
     if len(items) <= most:
