@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -14,6 +15,8 @@ from vlm.errors import DataError
 Tick = Callable[[int], None]
 _AHEAD = 2
 """Tasks that wait for each process, so that none is idle."""
+_LEAVE_SIGINT = (signal.SIGINT, signal.SIG_IGN)
+"""Ctrl-C is for the process that the user started; it ends the others."""
 
 
 def run_here(tasks: Iterable[Task], tick: Tick, *, faults: int) -> None:
@@ -28,7 +31,7 @@ def run_processes(tasks: Iterable[Task], tick: Tick, *, faults: int, workers: in
     """Run units in `workers` processes; the tasks are drawn as they are needed."""
     running: dict[Future[int], int] = {}
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=signal.signal, initargs=_LEAVE_SIGINT)
     try:
         for task in tasks:
             running[pool.submit(run_unit, replace(task, faults=faults))] = task.unit.size
@@ -41,6 +44,9 @@ def run_processes(tasks: Iterable[Task], tick: Tick, *, faults: int, workers: in
             "a worker process was killed, perhaps for lack of memory: take fewer --workers; the same command goes on"
         ) from error
     finally:
+        if running:  # stopped on the way: what the processes have begun is done again, whole
+            for process in multiprocessing.active_children():
+                process.terminate()
         pool.shutdown(cancel_futures=True)
 
 

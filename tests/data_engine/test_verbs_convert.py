@@ -214,22 +214,21 @@ def make_large_rsicd(root: Path, images: int) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_a_stopped_command_goes_on_and_gives_the_same_bytes(tmp_path: Path, run: Run, how: signal.Signals) -> None:
+@pytest.mark.parametrize(("how", "workers"), [(signal.SIGINT, 1), (signal.SIGINT, 2), (signal.SIGKILL, 1)])
+def test_a_stopped_command_goes_on_and_gives_the_same_bytes(
+    tmp_path: Path, run: Run, how: signal.Signals, workers: int
+) -> None:
     root, out = make_large_rsicd(tmp_path / "rsicd", 150), tmp_path / "out"
     arguments = ["convert", "rsicd", str(root), str(out), "--embed", "--shard-samples", "2"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
-        [sys.executable, "-m", "data_engine", *arguments],
-        cwd=tmp_path,
-        env=environment,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+        [sys.executable, "-m", "data_engine", *arguments, "--workers", str(workers)],
+        cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
     deadline = time.monotonic() + 60
     while not (out / ".units" / "00010.json").exists() and time.monotonic() < deadline:
         time.sleep(0.005)
-    process.send_signal(how)
+    os.killpg(process.pid, how)  # as a terminal does: the workers hear it too
     message = process.communicate(timeout=60)[1]
     assert not (out / "manifest.json").exists(), "the run was over before it was stopped"
     if how == signal.SIGINT:
