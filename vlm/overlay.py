@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vlm.geometry.convert import to_polygons
+from vlm.geometry.convert import ring_area, to_polygons
 from vlm.geometry.shapes import Point, Window
 from vlm.records import Answer, TraceStep
 from vlm.summary import kind_of
@@ -31,6 +31,7 @@ PICTURE_PX = 960
 _INVALID = np.array([226, 230, 235], np.uint8)
 _SUPERSAMPLE = 2
 _GAP_PX = 8
+_TINT = 90
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +47,10 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Hold one region to draw: number (from 1), label, kind, colour, image index and closed rings in image pixels."""
+    """Hold one region to draw: number (from 1), label, kind, colour, image index and closed rings in image pixels.
+
+    `holes` says of each ring whether it is one.
+    """
 
     number: int
     label: str
@@ -54,6 +58,7 @@ class Mark:
     colour: str
     image: int
     rings: tuple[tuple[Point, ...], ...]
+    holes: tuple[bool, ...]
 
     @property
     def filled(self) -> bool:
@@ -118,9 +123,11 @@ def marks_of(answer: Answer) -> tuple[Mark, ...]:
     phrases = list(dict.fromkeys(region.phrase for region in answer.regions))
     marks = []
     for number, region in enumerate(answer.regions, start=1):
-        rings = tuple(ring for polygon in to_polygons(region.geometry) for ring in (polygon.exterior, *polygon.holes))
+        polygons = to_polygons(region.geometry)
+        rings = tuple(ring for polygon in polygons for ring in (polygon.exterior, *polygon.holes))
+        holes = tuple(hole for polygon in polygons for hole in (False, *[True] * len(polygon.holes)))
         colour = PALETTE[phrases.index(region.phrase) % len(PALETTE)]
-        marks.append(Mark(number, region.phrase, kind_of(region.geometry), colour, region.image, rings))
+        marks.append(Mark(number, region.phrase, kind_of(region.geometry), colour, region.image, rings, holes))
     return tuple(marks)
 
 
@@ -154,7 +161,10 @@ def draw_marks(picture: Picture, marks: Sequence[Mark], *, image: int = 0) -> Pi
     base = Image.fromarray(picture.rgb).resize(fine, Image.Resampling.BICUBIC).convert("RGBA")
     shade = Image.new("RGBA", fine)
     for mark in marks:
-        _draw_shape(Draw(shade), mark, mark.filled and mark.image == image, list(_to_canvas(mark, picture.view, fine)))
+        if mark.filled and mark.image == image:
+            _fill(shade, mark, list(_to_canvas(mark, picture.view, fine)))
+    for mark in marks:
+        _draw_lines(Draw(shade), mark, list(_to_canvas(mark, picture.view, fine)))
     base.alpha_composite(shade)
     drawn = base.convert("RGB").resize(size, Image.Resampling.LANCZOS)
     for mark in (mark for mark in marks if mark.image == image):
@@ -167,12 +177,25 @@ def _to_canvas(mark: Mark, view: Window, size: tuple[int, int]) -> Iterator[list
         yield [((x - view.x) * size[0] / view.w, (y - view.y) * size[1] / view.h) for x, y in ring]
 
 
-def _draw_shape(draw: ImageDraw, mark: Mark, filled: bool, rings: Sequence[list[Point]]) -> None:
+def _fill(shade: PilImage, mark: Mark, rings: Sequence[list[Point]]) -> None:
+    """Tint the inside of a mark: exteriors before the holes in them, and holes before the parts that lie in them."""
+    from PIL import Image
+    from PIL.ImageDraw import Draw
+
+    inside = Image.new("1", shade.size)
+    for ring, hole in sorted(zip(rings, mark.holes, strict=True), key=lambda pair: -abs(ring_area(pair[0]))):
+        Draw(inside).polygon(ring, fill=0 if hole else 1)
+    shade.paste((*_rgb(mark), _TINT), mask=inside)
+
+
+def _rgb(mark: Mark) -> tuple[int, int, int]:
     red, green, blue = (int(mark.colour[at : at + 2], 16) for at in (1, 3, 5))
+    return red, green, blue
+
+
+def _draw_lines(draw: ImageDraw, mark: Mark, rings: Sequence[list[Point]]) -> None:
+    red, green, blue = _rgb(mark)
     width = 3 * _SUPERSAMPLE
-    if filled:
-        for ring in rings:
-            draw.polygon(ring, fill=(red, green, blue, 90))
     for ring in rings:
         closed = [*ring, ring[0], ring[1]]
         draw.line(closed, fill=(0, 0, 0, 110), width=width + 2 * _SUPERSAMPLE, joint="curve")

@@ -16,7 +16,7 @@ from PIL import Image as PILImage
 from tests.vlm.fake_nadir import answer_about
 from tests.vlm.made_rasters import UTM, checker, write_raster
 from vlm.errors import RasterError
-from vlm.geometry.shapes import HBB, Window
+from vlm.geometry.shapes import HBB, Mask, Window
 from vlm.overlay import draw_marks, encode_png, load_answer_pictures, load_pictures, marks_of, render_overlay, view_of
 from vlm.records import Answer, Region
 from vlm.report import Entry, render_answer, render_report
@@ -138,6 +138,26 @@ def test_marks_lie_where_the_regions_are(scene: Path) -> None:
     assert cols[-1] == pytest.approx(150 * scale, abs=4)
     assert rows[-1] == pytest.approx(80 * scale, abs=4)
     assert not coloured[round(55 * scale), round(100 * scale)], "a box has no fill"
+
+
+def test_holes_are_left_open_and_no_fill_hides_another_outline(tmp_path: Path) -> None:
+    black = write_raster(tmp_path / "black.tif", np.zeros((3, 100, 200), np.uint8))
+    (picture,) = load_pictures([black])
+    bits = np.ones((5, 5), bool)
+    bits[1:4, 1:4] = False
+    bits[2, 2] = True
+    ring = Region(Mask(bits, HBB(20, 0, 120, 100)), "ring")
+    regions = (Region(HBB(60, 10, 80, 90), "under"), ring)
+    drawn = np.asarray(draw_marks(picture, marks_of(Answer("{box:0}{seg:1}", regions)))).astype(int).sum(axis=2)
+    scale = drawn.shape[1] / 200
+
+    def shown(x: float, y: float) -> bool:
+        return bool(drawn[round(y * scale), round(x * scale)] > 30)
+
+    assert shown(30, 50) and shown(110, 50), "the ring"
+    assert shown(75, 45), "the part in its hole"
+    assert not shown(50, 50) and not shown(90, 50), "the hole"
+    assert drawn[round(15 * scale), round(60 * scale)] > 250, "the outline under the fill"
 
 
 def test_an_overlay_is_a_png_of_both_dates(scene: Path) -> None:
