@@ -100,7 +100,8 @@ def _warped(first: Raster, second: Raster) -> DatasetReader | Draped:
     if first.grid.transform is None or second.grid.transform is None:
         return Draped(second.dataset, second.grid, first.grid)
     needs_alpha = second.nodata is None and "alpha" not in second.colours
-    how = Resampling.nearest if second.dtype.startswith("complex") else Resampling.bilinear
+    codes = second.dtype.startswith("complex") or "palette" in second.colours
+    how = Resampling.nearest if codes else Resampling.bilinear
     with reading(second.path), quiet():
         return WarpedVRT(
             second.dataset, crs=first.crs, transform=rasterio.Affine(*first.grid.transform), width=first.width,

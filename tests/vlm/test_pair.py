@@ -79,6 +79,21 @@ def test_what_the_second_date_does_not_cover_is_invalid(tmp_path: Path) -> None:
     assert not pixels.rgb[:, :54].any()
 
 
+def test_a_palette_is_not_interpolated_when_it_is_warped(tmp_path: Path) -> None:
+    codes = np.random.default_rng(0).choice(np.array([1, 9], np.uint8), (1, 100, 110))
+    where, height, width = SECONDS["finer and larger"]
+    write_raster(tmp_path / "a.tif", ground(height, width, where), **where)
+    path = write_raster(tmp_path / "b.tif", codes, photometric="palette", **FIRST)
+    colours = {code: (28 * code, 255 - 28 * code, 0, 255) for code in range(10)}
+    with rasterio.open(path, "r+") as dataset:
+        dataset.write_colormap(1, colours)
+    first, second = open_dates(tmp_path / "a.tif", path)
+    with first, second:
+        pixels = shown(second)
+    seen = {tuple(colour) for colour in pixels.rgb[pixels.valid].tolist()}
+    assert seen == {colours[1][:3], colours[9][:3]}
+
+
 def test_a_third_date_lies_on_the_grid_of_the_first_too(tmp_path: Path) -> None:
     paths = []
     for number, name in enumerate(("the same grid", "finer and larger", "turned")):
