@@ -34,7 +34,7 @@ def check_seen(raster: Raster, area: Window, tiles: Sequence[Window], rendering:
         return
     island = find_valid(raster, area, rendering.bands)
     if island is None:
-        raise _nothing(area, raster.path)
+        raise _nothing(area, raster.path, _holding(raster, area, rendering))
     raise RasterError(
         f"the tiles that are read of {raster.path} ({len(tiles)}) show no valid pixel: its data lie within "
         f"{island.x},{island.y},{island.w},{island.h} (x,y,w,h); ask about that window, or raise the budget"
@@ -55,7 +55,19 @@ def find_valid(raster: Raster, window: Window, bands: tuple[int, ...]) -> Window
     return Window(x, y, max(part.x + part.w for part in found) - x, max(part.y + part.h for part in found) - y)
 
 
-def _nothing(window: Window, path: str | Path) -> RasterError:
+def _holding(raster: Raster, area: Window, rendering: Rendering) -> list[int]:
+    """List the bands of a rendering that hold data where all of them together hold none."""
+    bands = sorted(set(rendering.bands))
+    return [band for band in bands if find_valid(raster, area, (band,)) is not None] if len(bands) > 1 else []
+
+
+def _nothing(window: Window, path: str | Path, holding: Sequence[int] = ()) -> RasterError:
+    if holding:
+        return RasterError(
+            f"window {window.x},{window.y},{window.w},{window.h} of {path} has no pixel where all the bands that are "
+            f"shown hold data: of them only {', '.join(map(str, holding))} {'does' if len(holding) == 1 else 'do'}; "
+            "name other bands with --bands, or choose another window"
+        )
     return RasterError(
         f"window {window.x},{window.y},{window.w},{window.h} of {path} holds no valid pixel (only nodata, "
         "transparency, NaN or ground outside the image); choose another window"

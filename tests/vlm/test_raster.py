@@ -219,6 +219,16 @@ def test_tiles_that_show_data_pass_and_others_name_its_place(tmp_path: Path) -> 
             check_seen(raster, Window(960, 2480, 20, 20), [Window(960, 2480, 64, 64)], how, tile_px=64)
 
 
+def test_bands_that_share_no_valid_pixel_are_named(tmp_path: Path) -> None:
+    values = np.ones((3, 40, 40), np.float32)
+    values[2] = np.nan
+    with Raster.open(write_raster(tmp_path / "gone.tif", values)) as raster:
+        how = raster.renderings()[0]
+        with pytest.raises(RasterError, match=r"no pixel where all the bands .* only 1, 2 do; name other bands"):
+            check_seen(raster, raster.window, [raster.window], how, tile_px=64)
+        check_seen(raster, raster.window, [raster.window], raster.renderings("1,2,1")[0], tile_px=64)
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     st.integers(-200, 200), st.integers(-200, 200), st.integers(1, 400), st.integers(1, 400),
