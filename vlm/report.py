@@ -22,6 +22,7 @@ from vlm.summary import (
     answer_parts,
     notes_of,
     render_area,
+    render_box,
     render_length,
     render_lonlat,
     summarise_regions,
@@ -243,13 +244,13 @@ def _scale_bar(picture: Picture) -> ScaleBar | None:
 
 
 def _row(region: RegionSummary, colour: str) -> Row:
-    x1, y1, x2, y2 = region.box_px
+    x1, y1, x2, y2 = render_box(region.box_px)
     image = f"image {region.image + 1}: " if region.image else ""
     size = f"{region.area_px:,.0f} px²" if region.area_m2 is None else render_area(region.area_m2)
     if region.length_m is not None:
         size += f"\n{render_length(region.length_m)} long"
     place = "" if region.lonlat is None else render_lonlat(region.lonlat)
-    pixels = f"{image}{x1:.0f}, {y1:.0f}\nto {x2:.0f}, {y2:.0f}"
+    pixels = f"{image}{x1}, {y1}\nto {x2}, {y2}"
     return Row(region.number, region.phrase or "region", region.kind, colour, place, pixels, size)
 
 

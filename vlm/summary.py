@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vlm.grid import Grid
 
 _MOST_NAMED = 12
+_SMALL_PX = 5
 _KINDS: dict[type, str] = {HBB: "box", OBB: "oriented box", Polygon: "polygon", Mask: "mask"}
 
 
@@ -123,9 +124,9 @@ def render_words(answer: Answer) -> str:
 
 def render_region_line(region: RegionSummary) -> str:
     """Render one region as a line: number, phrase, kind, pixel box, and on a map its centre, area and length."""
-    x1, y1, x2, y2 = region.box_px
+    x1, y1, x2, y2 = render_box(region.box_px)
     image = f"image {region.image + 1}, " if region.image else ""
-    place = f"{image}x {x1:.0f} to {x2:.0f}, y {y1:.0f} to {y2:.0f} px"
+    place = f"{image}x {x1} to {x2}, y {y1} to {y2} px"
     line = f"[{region.number}] {region.phrase or 'region'}: {region.kind}, {place}"
     if region.lonlat is not None:
         line += f"; {render_lonlat(region.lonlat)}"
@@ -134,6 +135,14 @@ def render_region_line(region: RegionSummary) -> str:
     if region.length_m is not None:
         line += f", {render_length(region.length_m)} long"
     return line
+
+
+def render_box(box_px: tuple[float, float, float, float]) -> tuple[str, str, str, str]:
+    """Render a pixel box's numbers: whole, or with two decimals where a side is shorter than five pixels."""
+    x1, y1, x2, y2 = box_px
+    decimals = 0 if min(x2 - x1, y2 - y1) >= _SMALL_PX else 2
+    a, b, c, d = (f"{value:.{decimals}f}" for value in box_px)
+    return a, b, c, d
 
 
 def render_lonlat(lonlat: tuple[float, float]) -> str:

@@ -23,6 +23,7 @@ from vlm.report import Entry, render_answer, render_report
 from vlm.summary import (
     answer_to_dict,
     render_area,
+    render_box,
     render_cost,
     render_length,
     render_lonlat,
@@ -232,6 +233,8 @@ def test_sizes_and_places_are_written_as_a_reader_expects() -> None:
     assert render_area(2.5e6) == "2.50 km²"
     assert render_length(12.34) == "12.3 m"
     assert render_length(25_000) == "25.0 km"
+    assert render_box((0.1, 3, 90.4, 13.6)) == ("0", "3", "90", "14")
+    assert render_box((0.1, 0.125, 0.5, 200)) == ("0.10", "0.12", "0.50", "200.00")
     assert render_lonlat((-2.5, -48.25)) == "48.25000° S 2.50000° W"
     assert render_cost(answer_about((), "?").cost or pytest.fail("no cost")).startswith("5 tiles, 90 visual tokens")
 
