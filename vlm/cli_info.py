@@ -10,6 +10,7 @@ from pathlib import Path
 
 from vlm.bands import BandTable, Rendering, plan_renderings
 from vlm.cli_ask import parse_view
+from vlm.dataset import reading
 from vlm.model_dir import read_tile_sizes
 from vlm.raster import Raster
 from vlm.tiling import TilePlan, TokenBudget, plan_tiles
@@ -33,6 +34,8 @@ class ImageFacts:
     corners: tuple[tuple[float, float], tuple[float, float]] | None
     gcp_rms_px: float | None
     nodata: float | None
+    masked_by: str | None
+    exif_orientation: int
     overviews: tuple[int, ...]
     renderings: tuple[Rendering, ...]
     other_renderings: tuple[str, ...]
@@ -57,7 +60,7 @@ def describe_image(
         return ImageFacts(
             image, raster.driver, raster.width, raster.height, raster.dtype, raster.bands,
             raster.crs, raster.gsd_m, raster.grid.flaw, _corners(raster), raster.grid.gcp_rms_px,
-            raster.nodata, tuple(raster.overviews),
+            raster.nodata, _masked_by(raster), _exif_orientation(raster), tuple(raster.overviews),
             raster.renderings(bands, limit=1), _other_renderings(raster), plan,
         )  # fmt: skip
 
@@ -65,6 +68,23 @@ def describe_image(
 def _other_renderings(raster: Raster) -> tuple[str, ...]:
     planned = plan_renderings(None, raster.bands, limit=_MOST_RENDERINGS, where=raster.path)
     return tuple(rendering.name for rendering in planned[1:])
+
+
+def _masked_by(raster: Raster) -> str | None:
+    """Name what else than a nodata value says which pixels hold data: alpha, a mask of the file, or NaN."""
+    if "alpha" in raster.colours:
+        return "alpha"
+    flags = {flag.name for band in raster.dataset.mask_flag_enums for flag in band}
+    if "per_dataset" in flags:
+        return "mask"
+    return "NaN" if raster.dtype.startswith(("float", "complex")) else None
+
+
+def _exif_orientation(raster: Raster) -> int:
+    """Give how a photograph asks viewers to turn it (EXIF 2.3, 4.6.4 A): 1 is not at all."""
+    with reading(raster.path):
+        text = raster.dataset.tags().get("EXIF_Orientation", "1")
+    return int(text) if text.isdecimal() else 1
 
 
 def _corners(raster: Raster) -> tuple[tuple[float, float], tuple[float, float]] | None:
@@ -80,7 +100,7 @@ def render_info(facts: ImageFacts) -> str:
 
     lines = {
         "image": facts.path,
-        "size": f"{facts.width:,} x {facts.height:,} px, {facts.driver}",
+        "size": f"{facts.width:,} x {facts.height:,} px, {facts.driver}{_turning(facts)}",
         "bands": f"{len(facts.bands.roles)} of {facts.dtype}: {_bands(facts.bands)}",
         "CRS": _crs_line(facts),
         "GSD": "unknown" if facts.gsd_m is None else f"{facts.gsd_m:.4g} m a pixel",
@@ -89,7 +109,7 @@ def render_info(facts: ImageFacts) -> str:
         lines["placed by"] = _placing(facts)
         lines["corners"] = " to ".join(render_lonlat(corner) for corner in facts.corners)
     lines |= {
-        "nodata": "none" if facts.nodata is None else f"{facts.nodata:g}",
+        "nodata": _nodata_line(facts),
         "overviews": ", ".join(f"1:{factor}" for factor in facts.overviews) or _overview_advice(facts),
         "shown as": "; ".join(f"{rendering.name}: {rendering.sentence}" for rendering in facts.renderings),
         "or as": ", ".join(facts.other_renderings) + " (--bands)" if facts.other_renderings else "nothing else",
@@ -97,6 +117,22 @@ def render_info(facts: ImageFacts) -> str:
         "cost": _cost_line(facts.plan),
     }
     return "\n".join(f"{name:<10}{text}" for name, text in lines.items())
+
+
+def _turning(facts: ImageFacts) -> str:
+    if facts.exif_orientation == 1:
+        return ""
+    return (
+        f" (EXIF orientation {facts.exif_orientation} asks viewers to turn it: pixels are counted as they are stored)"
+    )
+
+
+def _nodata_line(facts: ImageFacts) -> str:
+    value = "none" if facts.nodata is None else f"{facts.nodata:g}"
+    if facts.masked_by is None:
+        return value
+    beside = {"alpha": "what alpha makes transparent", "mask": "what the file's own mask leaves out", "NaN": "NaN"}
+    return f"{beside[facts.masked_by]}{'' if facts.nodata is None else f', and {value}'}"
 
 
 def _crs_line(facts: ImageFacts) -> str:
@@ -145,7 +181,8 @@ def render_info_json(facts: ImageFacts) -> str:
         "bands": facts.bands.labels, "roles": facts.bands.roles, "sensor": facts.bands.sensor,
         "crs": facts.crs, "flaw": facts.flaw, "gsd_m": facts.gsd_m,
         "corners_lonlat": facts.corners, "gcp_rms_px": facts.gcp_rms_px,
-        "nodata": _plain(facts.nodata), "overviews": facts.overviews,
+        "nodata": _plain(facts.nodata), "masked_by": facts.masked_by, "exif_orientation": facts.exif_orientation,
+        "overviews": facts.overviews,
         "renderings": shown, "other_renderings": facts.other_renderings,
         "tile_px": facts.plan.tile_px, "tiles": len(facts.plan.tiles), "visual_tokens": facts.plan.visual_tokens,
         "windows": [[tile.level, tile.window.x, tile.window.y, tile.window.w] for tile in facts.plan.tiles],

@@ -35,6 +35,10 @@ class Draped:
         """Give the palette of a band."""
         return dict(self._dataset.colormap(band))
 
+    def tags(self) -> dict[str, str]:
+        """Give the metadata of the underlying file."""
+        return dict(self._dataset.tags())
+
     def close(self) -> None:
         """Close the underlying file."""
         self._dataset.close()

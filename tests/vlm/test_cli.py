@@ -181,6 +181,29 @@ def test_info_says_what_asking_would_cost(scene: str, model: str, capsys: pytest
     assert facts["tiles"] <= 2
 
 
+def test_info_says_what_hides_pixels_and_what_turns_them(
+    scene: str, tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = PILImage.open(scene)
+    picture.convert("RGBA").save(tmp_path / "alpha.png")
+    exif = PILImage.Exif()
+    exif[0x0112] = 6
+    picture.save(tmp_path / "turned.jpg", exif=exif)
+    floats = write_raster(tmp_path / "float.tif", checker(1, 40, 40).astype("float32"), nodata=-9999.0)
+    expected = {
+        str(tmp_path / "alpha.png"): ("nodata    what alpha makes transparent\n", "alpha", 1),
+        str(tmp_path / "turned.jpg"): ("160 x 120 px, JPEG (EXIF orientation 6 asks viewers to turn it", None, 6),
+        str(floats): ("nodata    NaN, and -9999\n", "NaN", 1),
+        scene: ("nodata    none\n", None, 1),
+    }
+    for path, (words, masked_by, orientation) in expected.items():
+        assert run("info", path, "--model", model) == 0
+        assert words in capsys.readouterr().out
+        assert run("info", path, "--model", model, "--json") == 0
+        facts = json.loads(capsys.readouterr().out)
+        assert (facts["masked_by"], facts["exif_orientation"]) == (masked_by, orientation)
+
+
 def test_info_says_how_well_control_points_fit(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
     path = str(with_gcps(tmp_path / "gcps.tif"))
     assert run("info", path, "--model", model) == 0
