@@ -24,6 +24,7 @@ FREE, SOLID, PAVED, TREE = 0, 1, 2, 4
 T = TypeVar("T")
 WHITE_MARK: Colour = (214, 214, 206)
 YELLOW_MARK: Colour = (206, 172, 84)
+LIGHT_WEAR, DARK_WEAR, REPAIR = (128, 126, 122), (46, 46, 48), (52, 52, 55)
 
 
 class Builder:
@@ -41,6 +42,7 @@ class Builder:
         self.lines: list[Line] = []
         self.things: list[Thing] = []
         self.crowds: list[Crowd] = []
+        self._kerbs_end = self._streets_end = -1
         side = size_px + 2 * MARGIN_PX
         self.occupied = np.zeros((side, side), np.uint8)
 
@@ -99,41 +101,77 @@ class Builder:
 
     def line(
         self, points_m: Sequence[tuple[float, float]] | np.ndarray, *, width_m: float = 0.15,
-        colour: Colour = WHITE_MARK, dash_m: float = 0.0,
+        colour: Colour = WHITE_MARK, dash_m: float = 0.0, strength: float = 1.0,
     ) -> None:  # fmt: skip
         """Draw a painted line, dashed when `dash_m` is set (gaps are twice as long)."""
         path = np.asarray(points_m, float)
         width_px = width_m / self.gsd_m
         if not dash_m:
             if self.near(self.px(path), 4):
-                self.lines.append(Line(self.px(path)[None], width_px, colour))
+                self.lines.append(Line(self.px(path)[None], width_px, colour, strength))
             return
         steps = np.linalg.norm(np.diff(path, axis=0), axis=1)
         along = np.concatenate([[0], np.cumsum(steps)])
         at = np.arange(0, along[-1] - dash_m, 3 * dash_m)[:, None] + (0, dash_m)
         dashes = np.stack([np.interp(at, along, path[:, i]) for i in (0, 1)], axis=-1)
-        self.segments(dashes, width_m=width_m, colour=colour)
+        self.segments(dashes, width_m=width_m, colour=colour, strength=strength)
 
-    def segments(self, ends_m: np.ndarray, *, width_m: float = 0.15, colour: Colour = WHITE_MARK) -> None:
+    def segments(
+        self, ends_m: np.ndarray, *, width_m: float = 0.15, colour: Colour = WHITE_MARK, strength: float = 1.0
+    ) -> None:
         """Draw many short lines at once; `ends_m` is (K, 2, 2): lines, ends, local metres."""
         ends = self.px(ends_m.reshape(-1, 2)).reshape(-1, 2, 2)
         middle = ends.mean(axis=1)
         inside = ((middle > -4) & (middle < self.size_px + 4)).all(axis=1)
         if inside.any():
-            self.lines.append(Line(ends[inside], width_m / self.gsd_m, colour))
+            self.lines.append(Line(ends[inside], width_m / self.gsd_m, colour, strength))
 
     def road(self, path_m: np.ndarray, width_m: float = 8.0, *, surface: str = "asphalt", marks: bool = True) -> None:
         """Lay a road along a path with kerbs, edge lines and a dashed centre line."""
         path = np.asarray(path_m, float)
+        start = len(self.areas)
         if surface == "asphalt":
             self.area("concrete", ribbon(path, width_m + 3.2), block=PAVED)
+        kerbs = self.areas[start:]
         self.area(surface, ribbon(path, width_m), soft_m=0 if surface == "asphalt" else 0.8, block=PAVED)
+        self._join_streets(start, kerbs)
+        if surface == "asphalt":
+            self._wear(path, width_m)
         if not marks:
             return
         self.line(path, dash_m=3.0, width_m=0.22, colour=self.pick((WHITE_MARK, YELLOW_MARK)))
         ring = ribbon(path, width_m - 0.9)
         for edge in (ring[: len(path)], ring[len(path) :]):
             self.line(edge, width_m=0.14)
+
+    def _join_streets(self, start: int, kerbs: list[Area]) -> None:
+        """Put the kerbs of streets that are laid one after the other below all of these streets."""
+        if kerbs and self._streets_end == start:
+            del self.areas[start : start + len(kerbs)]
+            self.areas[self._kerbs_end : self._kerbs_end] = kerbs
+            self._kerbs_end += len(kerbs)
+        else:
+            self._kerbs_end = start + len(kerbs)
+        self._streets_end = len(self.areas)
+
+    def _wear(self, path: np.ndarray, width_m: float) -> None:
+        """Use a road: wheels polish its lanes, oil darkens their middle, repairs leave dark patches."""
+        tone = float(self.rng.uniform(0.1, 0.3))
+        for side in (-1, 1):
+            for across, colour in ((0.13, LIGHT_WEAR), (0.25, DARK_WEAR), (0.37, LIGHT_WEAR)):
+                ring = ribbon(path, 2 * across * width_m)
+                lane = ring[: len(path)] if side > 0 else ring[len(path) :]
+                self.line(lane, width_m=0.1 * width_m, colour=colour, strength=tone)
+        steps = np.hypot(*np.diff(path, axis=0).T)
+        count = int(self.rng.poisson(steps.sum() / 60))
+        at = np.sort(self.rng.uniform(0, steps.sum(), count))
+        along = np.concatenate([[0], np.cumsum(steps)])
+        starts, stops = (
+            np.stack([np.interp(values, along, path[:, axis]) for axis in (0, 1)], axis=1)
+            for values in (at, at + self.rng.uniform(1.5, 9, count))
+        )
+        ends = np.stack([starts, stops], axis=1) + self.rng.uniform(-0.3, 0.3, (count, 1, 1)) * width_m
+        self.segments(ends, width_m=0.3 * width_m, colour=REPAIR, strength=0.35)
 
     def covers(self, unit: np.ndarray, cx: float, cy: float, length_px: float, width_px: float, turn_deg: float) -> int:
         """Give the worst ground (SOLID, PAVED and TREE bits) under a unit outline that lies like this, in px."""

@@ -40,11 +40,12 @@ def bounds(outline: np.ndarray, pad: float, shape: tuple[int, ...]) -> tuple[int
     return (x1, y1, x2, y2) if x2 > x1 and y2 > y1 else None
 
 
-def fill_mask(shape: tuple[int, int], rings: Iterable[np.ndarray]) -> np.ndarray:
-    """Fill rings into a uint8 mask (rows, cols), 0 or 255, antialiased, half a pixel fat."""
-    mask = np.zeros(shape, np.uint8)
-    for ring in rings:
-        cv2.fillPoly(mask, [to_fixed(ring)], 255, lineType=cv2.LINE_AA, shift=SHIFT)
+def fill_mask(shape: tuple[int, int], rings: Iterable[np.ndarray], offset: tuple[int, int] = (0, 0)) -> np.ndarray:
+    """Fill rings (at least one) minus `offset` into a uint8 mask: 0 or 255, antialiased, half a pixel fat."""
+    mask, found = np.zeros(shape, np.uint8), list(rings)
+    ends = np.cumsum([len(ring) for ring in found])
+    for ring in np.split(to_fixed(np.concatenate(found) - offset), ends[:-1]):
+        cv2.fillPoly(mask, [ring], 255, lineType=cv2.LINE_AA, shift=SHIFT)
     return mask
 
 
@@ -69,23 +70,41 @@ def cover(target: np.ndarray, area: Area, value: int, shift_px: np.ndarray | tup
         cv2.fillPoly(target, [to_fixed(ring + shift_px)], value, shift=SHIFT)
 
 
-def blend(target: np.ndarray, paint: np.ndarray, mask: np.ndarray) -> None:
-    """Mix `paint` (rows, cols, 3) into `target` in place where the uint8 mask (0-255) says so."""
-    alpha = mask.astype(np.float32) * np.float32(1 / 255)
-    target[...] = cv2.blendLinear(paint, target, alpha, 1 - alpha)
+def blend(target: np.ndarray, paint: np.ndarray, mask: np.ndarray, *, soft: bool = True) -> None:
+    """Mix `paint` (rows, cols, 3) into `target` in place where the uint8 mask (0-255) says so.
+
+    Masks that are not `soft` are mostly 0 or 255: what they cover is copied, and only their edge is mixed.
+    """
+    if soft:
+        alpha = mask.astype(np.float32) * np.float32(1 / 255)
+        target[...] = cv2.blendLinear(paint, target, alpha, 1 - alpha)
+        return
+    rows, cols = np.nonzero((mask - np.uint8(1)) < 254)
+    share = mask[rows, cols, None].astype(np.float32) * np.float32(1 / 255)
+    under = target[rows, cols]
+    mixed = under + (paint[rows, cols].astype(np.float32) - under) * share
+    cv2.copyTo(paint, mask, target)
+    target[rows, cols] = np.round(mixed)
 
 
 def draw_lines(rgb: np.ndarray, lines: Iterable[Line]) -> None:
     """Draw lines in place, grouped by colour; thin ones are faded by their share of a pixel."""
-    groups: dict[Colour, dict[tuple[int, int], list[np.ndarray]]] = {}
+    groups: dict[tuple[Colour, bool], dict[tuple[int, int], list[np.ndarray]]] = {}
     for line in lines:
-        pen = (int(255 * min(1.0, line.width_px)), max(1, round(line.width_px)))
-        groups.setdefault(line.colour, {}).setdefault(pen, []).extend(to_fixed(line.paths))
-    for colour, pens in groups.items():
+        pen = (int(255 * line.strength * min(1.0, line.width_px)), max(1, round(line.width_px)))
+        group = groups.setdefault((line.colour, line.strength < 1), {})
+        group.setdefault(pen, []).extend(to_fixed(line.paths))
+    for (colour, worn), pens in sorted(groups.items(), key=lambda entry: not entry[0][1]):
         layer = np.zeros(rgb.shape[:2], np.uint8)
         for (value, thickness), paths in pens.items():
             cv2.polylines(layer, paths, False, value, thickness, cv2.LINE_AA, SHIFT)
-        box = cv2.boundingRect(layer)
-        block = np.s_[box[1] : box[1] + box[3], box[0] : box[0] + box[2]]
-        if box[2]:
-            blend(rgb[block], np.full_like(rgb[block], colour), layer[block])
+        _tint(rgb, cv2.blur(layer, (3, 3)) if worn else layer, colour)
+
+
+def _tint(rgb: np.ndarray, mask: np.ndarray, colour: Colour) -> None:
+    """Mix one colour into the few pixels of uint8 (H, W, 3) where the uint8 mask is not 0."""
+    flat, shares = rgb.reshape(-1, 3), mask.ravel()
+    at = np.flatnonzero(shares != 0)
+    under = flat[at].astype(np.float32)
+    under += (np.array(colour, np.float32) - under) * (shares[at, None] * np.float32(1 / 255))
+    flat[at] = under + np.float32(0.5)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from data_engine.synth.canvas import bounds, cover, exact_mask, extent, to_fixed
+from data_engine.synth.canvas import bounds, cover, exact_mask, to_fixed
 from data_engine.synth.outlines import boxes_of
 from data_engine.synth.records import LAND, Layout, SceneObject, Thing, Unsure
 from data_engine.synth.surfaces import SURFACES
@@ -92,18 +92,28 @@ def label_thing(thing: Thing, layout: Layout, shift: np.ndarray, hidden: np.ndar
     """Label one thing as seen on a day; None when it is decor, too small, cut by more than a half, or hidden."""
     if thing.label not in LARGE_M or _is_small(thing):
         return None
-    outline, size_px = thing.outline + shift, layout.size_px
-    x1, y1, x2, y2 = extent(outline)
-    if x2 <= 0 or y2 <= 0 or x1 >= size_px or y1 >= size_px or _is_hidden(thing.outline, hidden):
+    size_px, angle = layout.size_px, math.radians(thing.angle_deg)
+    cx, cy, cos, sin = (
+        thing.cx + float(shift[0]),
+        thing.cy + float(shift[1]),
+        abs(math.cos(angle)),
+        abs(math.sin(angle)),
+    )
+    reach_x = (thing.length_px * cos + thing.width_px * sin) / 2
+    reach_y = (thing.length_px * sin + thing.width_px * cos) / 2
+    if cx + reach_x <= 0 or cy + reach_y <= 0 or cx - reach_x >= size_px or cy - reach_y >= size_px:
+        return None
+    rows = slice(max(0, int(thing.cy - reach_y)), int(thing.cy + reach_y) + 1)
+    cols = slice(max(0, int(thing.cx - reach_x)), int(thing.cx + reach_x) + 1)
+    if _any(hidden[rows, cols]) and _is_hidden(thing.outline, hidden):
         return None
     angle_deg = 0.0 if thing.label == "storage tank" else thing.angle_deg
-    if x1 >= 0 and y1 >= 0 and x2 <= size_px and y2 <= size_px:
-        ring = outline
-        cx, cy = thing.cx + float(shift[0]), thing.cy + float(shift[1])
+    ring = thing.outline + shift
+    if cx >= reach_x and cy >= reach_y and cx + reach_x <= size_px and cy + reach_y <= size_px:
         box = canonical_box(cx, cy, thing.length_px, thing.width_px, angle_deg)
     else:
-        ring = clip_ring(outline, size_px)
-        if len(ring) < 3 or ring_area(ring) < max(4.0, 0.5 * ring_area(outline)):
+        whole, ring = ring, clip_ring(ring, size_px)
+        if len(ring) < 3 or ring_area(ring) < max(4.0, 0.5 * ring_area(whole)):
             return None
         box = box_along(ring, angle_deg)
     length_m = max(thing.length_px, thing.width_px) * layout.gsd_m
@@ -117,10 +127,11 @@ def _is_small(thing: Thing) -> bool:
     return min(thing.length_px, thing.width_px) < LEAST_WIDTH_PX or thing.length_px < SMALLEST_PX
 
 
+def _any(block: np.ndarray) -> bool:
+    return bool(block.size) and cv2.countNonZero(block) > 0
+
+
 def _is_hidden(outline: np.ndarray, hidden: np.ndarray) -> bool:
-    box = bounds(outline, 0, hidden.shape)
-    if box is None or not cv2.countNonZero(hidden[box[1] : box[3], box[0] : box[2]]):
-        return False
     found = exact_mask(hidden.shape, outline)
     if found is None or not found[0].any():
         return False

@@ -10,8 +10,8 @@ import numpy as np
 from data_engine.synth.noise import DEVIATION, crop, power_tile
 from data_engine.synth.records import Look
 
-ROUGH_FINE, ROUGH_BROAD = 0.035 * 128 / DEVIATION, 0.025 * 128 / DEVIATION
-"""Weights of the noise tiles in a gain of 128 levels: 3.5 % of fine and 2.5 % of broad roughness."""
+ROUGH_FINE, ROUGH_BROAD, ROUGH_ROOF, ROUGH_TINT = (share * 128 / DEVIATION for share in (0.04, 0.03, 0.06, 0.025))
+"""Weights of the noise tiles in a gain of 128 levels: 4 % of fine and 3 % of broad roughness, 6 % of both on roofs."""
 
 
 def random_look(rng: np.random.Generator) -> Look:
@@ -44,12 +44,19 @@ def _tone_table(look: Look) -> np.ndarray:
     return (np.clip(toned, 0, 1) * 255).round().astype(np.uint8)[None]
 
 
-def roughen(rgb: np.ndarray, seed: int) -> np.ndarray:
-    """Weather every surface of a painted scene (H, W, 3) uint8 by a few percent of fine and broad noise."""
+def roughen(rgb: np.ndarray, seed: int, roofs: np.ndarray | None = None) -> np.ndarray:
+    """Weather every surface of a painted scene (H, W, 3) uint8 by a few percent of fine and broad noise.
+
+    Blue ages apart from red and green, and what the uint8 mask `roofs` (H, W) covers is rougher than the ground.
+    """
     rng = np.random.default_rng(seed)
-    fine, broad = (crop(power_tile(exponent), rng, rgb.shape[:2]) for exponent in (0.55, 1.0))
+    fine, broad, tint = (crop(power_tile(exponent), rng, rgb.shape[:2]) for exponent in (0.55, 1.0, 1.5))
     gain = cv2.addWeighted(fine, ROUGH_FINE, broad, ROUGH_BROAD, 128 * (1 - ROUGH_FINE - ROUGH_BROAD))
-    return cv2.multiply(rgb, cv2.merge([gain, gain, gain]), scale=1 / 128)
+    if roofs is not None:
+        streaks = cv2.addWeighted(fine, ROUGH_ROOF, broad, ROUGH_ROOF, 128 * (1 - 2 * ROUGH_ROOF))
+        cv2.copyTo(streaks, roofs, gain)
+    blue = cv2.addWeighted(gain, 1, tint, ROUGH_TINT, -128 * ROUGH_TINT)
+    return cv2.multiply(rgb, cv2.merge([gain, gain, blue]), scale=1 / 128)
 
 
 def shift_image(image: np.ndarray, look: Look, method: int = cv2.INTER_LINEAR) -> np.ndarray:

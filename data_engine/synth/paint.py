@@ -9,7 +9,7 @@ import numpy as np
 
 from data_engine.synth import paint_structures as structures
 from data_engine.synth import paint_vehicles as vehicles
-from data_engine.synth.canvas import blend, bounds, draw_lines, fill_mask
+from data_engine.synth.canvas import SHIFT, blend, bounds, draw_lines, fill_mask, to_fixed
 from data_engine.synth.paint_buildings import paint_building
 from data_engine.synth.records import Area, Crowd, Layout, Look, Thing
 from data_engine.synth.shadows import DARKNESS, darken, shadow_layer
@@ -82,6 +82,16 @@ def split_things(things: Iterable[Thing]) -> tuple[list[Thing], list[Thing], lis
     return layers
 
 
+def roof_mask(layout: Layout) -> np.ndarray | None:
+    """Mark roofs in uint8 (size_px, size_px), 255 inside; None where there are none."""
+    rings = [to_fixed(thing.outline) for thing in layout.things if thing.label == "building"]
+    if not rings:
+        return None
+    mask = np.zeros((layout.size_px, layout.size_px), np.uint8)
+    cv2.fillPoly(mask, rings, 255, shift=SHIFT)
+    return mask
+
+
 def _joined(areas: Iterable[Area]) -> list[Area]:
     """Join areas that follow each other and look alike (streets, lots), so that each surface is made once."""
     joined: list[Area] = []
@@ -105,12 +115,12 @@ def _paint_area(rgb: np.ndarray, area: Area, gsd_m: float, look: Look) -> None:
     x1, y1, x2, y2 = box
     mask = area.mask
     if mask is None:
-        mask = fill_mask((y2 - y1, x2 - x1), (ring - (x1, y1) for ring in area.rings))
+        mask = fill_mask((y2 - y1, x2 - x1), area.rings, (x1, y1))
     if area.soft_px > 0.3:
         mask = soften(mask, area.soft_px)
     texture = render_surface(area.surface, mask.shape, gsd_m=gsd_m, season=look.season, shadow_deg=look.shadow_deg,
                              seed=area.seed, row_deg=area.row_deg)  # fmt: skip
-    blend(rgb[y1:y2, x1:x2], texture, mask)
+    blend(rgb[y1:y2, x1:x2], texture, mask, soft=area.soft_px > 0.3)
 
 
 def soften(mask: np.ndarray, sigma_px: float) -> np.ndarray:

@@ -23,10 +23,10 @@ from data_engine.synth.records import Colour
 
 Paint = tuple[str, Colour]
 CAR_PAINTS: tuple[Paint, ...] = (
-    ("white", (226, 227, 226)), ("black", (38, 39, 42)), ("gray", (136, 139, 143)), ("red", (166, 44, 38)),
-    ("blue", (46, 78, 148)), ("yellow", (214, 178, 52)), ("green", (52, 98, 66)),
+    ("white", (224, 225, 224)), ("black", (40, 41, 44)), ("gray", (134, 137, 141)), ("red", (148, 48, 44)),
+    ("blue", (56, 80, 128)), ("yellow", (204, 170, 66)), ("green", (58, 92, 68)),
 )  # fmt: skip
-CAR_SHARE = (0.31, 0.16, 0.2, 0.12, 0.12, 0.05, 0.04)
+CAR_SHARE = (0.33, 0.18, 0.24, 0.09, 0.1, 0.03, 0.03)
 ROOFS: dict[str, tuple[Paint, ...]] = {
     "house": (("brown", (124, 92, 72)), ("gray", (112, 112, 114)), ("red", (142, 80, 64)), ("brown", (144, 116, 92)),
               ("gray", (84, 86, 92)), ("red", (156, 102, 82))),
@@ -48,7 +48,7 @@ def add_car(b: Builder, x: float, y: float, angle: float, *, avoid: int = SOLID 
     turn = angle + b.rng.normal(0, 1.5) + (180 if b.chance(0.5) else 0)
     length = float(b.rng.uniform(4.2, 5.1))
     return b.thing("car", VEHICLE, x, y, length=length, width=length * 0.41, angle=turn, height=1.5,
-                   colour=b.pick(CAR_PAINTS, CAR_SHARE), variant="pickup" if b.chance(0.15) else "",
+                   colour=_vary(b, b.pick(CAR_PAINTS, CAR_SHARE), 0.1), variant="pickup" if b.chance(0.15) else "",
                    avoid=avoid, gap_m=0.15)  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from data_engine.synth.builder import FREE, PAVED, SOLID, YELLOW_MARK, Builder
+from data_engine.synth.builder import DARK_WEAR, FREE, PAVED, SOLID, YELLOW_MARK, Builder
 from data_engine.synth.outlines import RECT, ribbon, strip, wander
 from data_engine.synth.parts import (
     add_building,
@@ -169,6 +169,11 @@ def _stalls(b: Builder, y: float, nose: float, fill: float) -> list[np.ndarray]:
     b.line([(-r, y + 5.2 if nose > 0 else y), (r, y + 5.2 if nose > 0 else y)], width_m=0.12)
     at = np.arange(-r, r, 2.6)
     b.segments(np.stack([np.stack([at, at * 0 + end], axis=1) for end in (y, y + 5.2)], axis=1), width_m=0.12)
+    stains = at + 1.3 + b.rng.normal(0, 0.2, len(at))
+    b.segments(
+        np.stack([np.stack([stains, stains * 0 + end], axis=1) for end in (y + 1.4, y + 3.8)], axis=1),
+        width_m=1.1, colour=DARK_WEAR, strength=0.22,
+    )  # fmt: skip
     for index, x in enumerate(at.tolist()):
         if index % 12 == 5:
             islands.append(b.rect(x, y, x + 2.6, y + 5.2))

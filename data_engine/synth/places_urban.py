@@ -19,6 +19,8 @@ from data_engine.synth.parts import (
     tree_row,
 )
 
+HEDGE = (54, 70, 42)
+
 
 def _residential(
     b: Builder, *, lot: float, depth: float, house: tuple[float, float], trees: float, pools: float
@@ -30,15 +32,41 @@ def _residential(
     first = float(b.rng.uniform(-0.5, 0.5)) * pitch
     roof = b.pick(("hip", "gable", None))
     drives: list[np.ndarray] = []
+    gardens: dict[str, list[np.ndarray]] = {"lawn": [], "meadow": [], "soil": [], "gravel": []}
+    hedges: list[np.ndarray] = []
     for y in np.arange(first - pitch * np.ceil((r + first) / pitch), r + depth, pitch).tolist():
         b.road(np.stack([np.linspace(-r, r, 2), np.full(2, y)], axis=1), street, marks=b.chance(0.3))
         for side in (-1, 1):
             for x in np.arange(-r + float(b.rng.uniform(0, lot)), r, lot).tolist():
                 if not b.far(x, y, depth) and b.chance(0.94):
+                    _garden(b, x, y, side, lot, depth, gardens, hedges)
                     drives += _lot(b, x, y, side, lot, depth, house, roof, pools)
         drive_cars(b, (-r, y), (r, y), every=45, trucks=0.05)
+    for surface, rings in gardens.items():
+        b.area(surface, *rings)
     b.area("concrete", *drives)
+    if hedges:
+        b.segments(np.array(hedges), width_m=0.9, colour=HEDGE, strength=0.8)
     scatter_trees(b, trees)
+
+
+def _garden(
+    b: Builder, x: float, y: float, side: int, lot: float, depth: float, gardens: dict[str, list[np.ndarray]],
+    hedges: list[np.ndarray],
+) -> None:  # fmt: skip
+    """Give a lot a ground of its own, or a bed in it, and a hedge or fence along its sides."""
+    near, far = y + side * 3.9, y + side * (depth + 3.2)
+    left, right = x - lot / 2, x + lot / 2
+    if b.chance(0.6):
+        gardens[b.pick(("lawn", "meadow", "soil"), (0.6, 0.3, 0.1))].append(b.rect(left, near, right, far))
+    if b.chance(0.5):
+        at, deep, wide, long = b.rng.uniform((-0.4, 0.45, 2, 2), (0.3, 0.8, 6, 8)).tolist()
+        bed = b.rect(x + at * lot, y + side * deep * depth, x + at * lot + wide, y + side * (deep * depth + long))
+        gardens[b.pick(("soil", "gravel", "meadow"))].append(bed)
+    if b.chance(0.55):
+        hedges.append(np.array([(right, near), (right, far)]))
+    if b.chance(0.45):
+        hedges.append(np.array([(left, far), (right, far)]))
 
 
 def _lot(
@@ -68,14 +96,14 @@ def _lot(
 def dense_residential(b: Builder) -> None:
     """Lay out tightly packed houses along narrow streets."""
     if b.chance(0.5):
-        _residential(b, lot=float(b.rng.uniform(9, 12)), depth=17, house=(10, 10.5), trees=10, pools=0.02)
+        _residential(b, lot=float(b.rng.uniform(9, 12)), depth=17, house=(10, 10.5), trees=16, pools=0.02)
     else:
-        _residential(b, lot=float(b.rng.uniform(13, 16)), depth=22, house=(12, 12), trees=16, pools=0.1)
+        _residential(b, lot=float(b.rng.uniform(13, 16)), depth=22, house=(12, 12), trees=26, pools=0.1)
 
 
 def medium_residential(b: Builder) -> None:
     """Lay out detached houses with gardens, drives and pools."""
-    _residential(b, lot=float(b.rng.uniform(19, 25)), depth=30, house=(16, 12), trees=28, pools=0.3)
+    _residential(b, lot=float(b.rng.uniform(19, 25)), depth=30, house=(16, 12), trees=46, pools=0.3)
 
 
 def sparse_residential(b: Builder) -> None:

@@ -35,11 +35,15 @@ class Area:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Line:
-    """Draw thin lines along `paths` (K, N, 2) px; a width below one pixel fades instead of vanishing."""
+    """Draw thin lines along `paths` (K, N, 2) px; a width below one pixel fades instead of vanishing.
+
+    `strength` is how much of the ground they hide (1 for paint, little for stains and wheel tracks).
+    """
 
     paths: np.ndarray
     width_px: float
     colour: Colour
+    strength: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

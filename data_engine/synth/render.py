@@ -11,7 +11,7 @@ from data_engine.synth.kinds import choose_kind, lay_out
 from data_engine.synth.labels import label_scene, land_cover, land_shares
 from data_engine.synth.looks import expose, random_look, roughen
 from data_engine.synth.materials import S2_BANDS
-from data_engine.synth.paint import paint_surfaces
+from data_engine.synth.paint import paint_surfaces, roof_mask
 from data_engine.synth.radar import POLARISATIONS, random_beam, sense_radar, show_radar
 from data_engine.synth.records import Layout, Look, Scene
 from data_engine.synth.spectral import FOUR_BANDS, sense_bands
@@ -60,7 +60,7 @@ def sense(layout: Layout, look: Look, *, seed: int, sensor: str) -> tuple[np.nda
         beam = random_beam(np.random.default_rng([seed, 19]))
         amplitude = sense_radar(layout, look, beam, seed=look.seed)
         return show_radar(amplitude), amplitude
-    painted = roughen(paint_surfaces(layout, look), layout.seed)
+    painted = roughen(paint_surfaces(layout, look), layout.seed, roof_mask(layout))
     if sensor == "rgb":
         return expose(painted, look), None
     return expose(painted, look), sense_bands(painted, layout, look, FOUR_BANDS if sensor == "ms4" else S2_BANDS)
