@@ -154,6 +154,8 @@ class Nadir:
     ) -> list[Answer]:
         """Generate, parse and place the answers to conversations whose images are already read."""
         encoded = [self.processor.encode(turns, view.images) for turns, view in zip(messages, views, strict=True)]
+        for request, view, prompt in zip(requests, views, encoded, strict=True):
+            self._require_room(len(prompt["input_ids"]), request, view)
         batch = self.processor.collate(encoded).to(self.model.device)
         started = time.perf_counter()
         limit = max(request.max_new_tokens for request in requests)
@@ -172,6 +174,18 @@ class Nadir:
     def chat(self, *images: str | Path, **options: Any) -> Chat:
         """Open a conversation about one image or several dates; the images are read once."""
         return Chat(self, Request("-", tuple(images), **options))
+
+    def _require_room(self, prompt_tokens: int, request: Request, view: View) -> None:
+        """Raise InstructionError where prompt and answer are longer than what the language model can read."""
+        most = getattr(self.model.config.text_config, "max_position_embeddings", None)
+        if most is None or prompt_tokens + request.max_new_tokens <= most:
+            return
+        visual = sum(image.plan.visual_tokens for image in view.images)
+        raise InstructionError(
+            f"the question has {prompt_tokens} tokens ({visual} of them visual) and the answer may have "
+            f"{request.max_new_tokens}: this model reads {most} in all; shorten the conversation, lower the budget or "
+            "ask for a shorter answer"
+        )
 
     def _dialect(self, request: Request) -> str:
         return request.dialect or self.model.config.dialect

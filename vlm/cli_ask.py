@@ -140,6 +140,7 @@ def load_nadir(model: Path | None) -> Nadir:
     from vlm.answer import Nadir
 
     logging.disable_progress_bar()
+    logging.set_verbosity_error()
     return Nadir.from_pretrained(folder)
 
 

@@ -197,6 +197,14 @@ def test_questions_that_cannot_be_asked_are_refused(tiny: Nadir, picture: Path, 
         tiny.ask(empty, "What is it?")
 
 
+def test_what_the_language_model_cannot_hold_is_refused(tiny: Nadir, picture: Path) -> None:
+    most = tiny.model.config.text_config.max_position_embeddings
+    with pytest.raises(InstructionError, match=rf"tokens \(25 of them visual\) .* this model reads {most} in all"):
+        tiny.ask(picture, "many planes in an airport " * most)
+    with pytest.raises(InstructionError, match="the answer may have"):
+        tiny.ask(picture, "How many ships are there?", max_new_tokens=most)
+
+
 def test_an_answer_writes_itself_as_geojson(tiny: Nadir, picture: Path, tmp_path: Path) -> None:
     request = Request("Where is the ship?", (picture,))
     answer = tiny._placed(request, tiny.look(request), "<box>[[100,100,200,200]]</box>", COST)
