@@ -51,9 +51,9 @@ def describe_change(pair: ScenePair) -> str | None:
             place = describe_place(members, pair.before.width)
             parts.append(f"{counted(count, label)} {'have' if count > 1 else 'has'} {_done(label, verb)}{place}")
     parts += [f"{counted(1, old.label)} has moved{_direction(old, new)}" for old, new in pair.moved]
-    parts += [
-        f"{event.subject} {EVENT_VERBS[event.kind]}{_place_of(event, pair.before.width)}" for event in pair.events
-    ]
+    for event in pair.events:
+        verb = EVENT_VERBS[event.kind].replace("has", "have", event.subject == "trees")
+        parts.append(f"{event.subject} {verb}{_place_of(event, pair.before.width)}")
     return " and ".join(parts) or None
 
 

@@ -13,7 +13,7 @@ from vlm.output import write_text
 from vlm.records import Task
 
 SIZE_PX, GSD_M = 256, 0.5
-PAIR_KIND, PAIR_SEED = "pond", 1_000_001
+PAIR_KIND, PAIR_SEED = "pond", 1_000_034
 """Seeds from a million on are for demonstrations and tests: train on those below."""
 
 
@@ -30,7 +30,7 @@ class DemoCase:
 SCENES: dict[str, tuple[str, int]] = {
     "harbor.tif": ("port", 1_000_000), "airport.tif": ("airport", 1_000_000), "tanks.tif": ("storage tanks", 1_000_001),
     "sports.tif": ("playground", 1_000_002), "river.tif": ("river", 1_000_007),
-    "homes.tif": ("medium residential", 1_000_000),
+    "homes.tif": ("medium residential", 1_000_001),
 }  # fmt: skip
 CASES: tuple[DemoCase, ...] = (
     DemoCase(("harbor.tif",), "Describe this image.", "caption", "In a sentence"),

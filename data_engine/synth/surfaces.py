@@ -118,10 +118,27 @@ def _rows(shape: tuple[int, int], gsd_m: float, rows_m: float, row_deg: float) -
     return 15 * np.sin(across * np.float32(2 * np.pi / period)) - 26 * tracks
 
 
+SCRUB_COARSEST_M = 2.0
 MOTTLE: dict[str, str] = {
     "grass": "meadow", "lawn": "grass", "meadow": "grass", "soil": "grass", "bareland": "gravel", "desert": "sand",
     "concrete": "gravel", "lot": "asphalt", "gravel": "soil", "sea": "green_water",
 }  # fmt: skip
+
+
+SCRUB = ("grass", "meadow", "soil", "bareland")
+
+
+def _grow_scrub(rgb: np.ndarray, season: float, gsd_m: float, rng: np.random.Generator) -> None:
+    """Let tufts and low bushes grow in place on open ground, dense in some patches and missing in others."""
+    if gsd_m > SCRUB_COARSEST_M or rng.random() < 0.25:
+        return
+    tufts = crop(power_tile(0.55), rng, rgb.shape[:2], zoom=max(0.8, 0.4 / gsd_m))
+    patches = crop(power_tile(1.5), rng, rgb.shape[:2], zoom=float(np.clip(0.8 / gsd_m, 0.8, 6)))
+    sparse = float(rng.uniform(150, 215))
+    grown = cv2.addWeighted(tufts, 4.0, patches, 1.6, -128 * 1.6 - 4.0 * sparse)
+    dark = 1 - np.array((0.42, 0.34 + 0.1 * season, 0.42))[None] * (np.arange(256)[:, None] / 255)
+    shade = cv2.LUT(cv2.merge([grown, grown, grown]), (255 * dark).round().astype(np.uint8)[None])
+    cv2.multiply(rgb, shade, dst=rgb, scale=1 / 255)
 
 
 def render_ground(
@@ -129,6 +146,8 @@ def render_ground(
 ) -> np.ndarray:
     """Fill (rows, cols) with a surface that a second one mottles in broad patches: uint8 (rows, cols, 3)."""
     base = render_surface(surface, shape, gsd_m=gsd_m, season=season, shadow_deg=shadow_deg, seed=seed)
+    if surface in SCRUB:
+        _grow_scrub(base, season, gsd_m, np.random.default_rng(seed + 3))
     if surface not in MOTTLE:
         return base
     second = render_surface(MOTTLE[surface], shape, gsd_m=gsd_m, season=season, shadow_deg=shadow_deg, seed=seed + 1)
