@@ -68,8 +68,9 @@ eval: $(INSTALLED) ## score a model (SUITE=rsicd-scene MODEL=folder LIMIT=100 DA
 	$(PY) -m eval_suites report $(EVAL) $(SCORES) $(if $(MODEL)$(LIMIT),,--into README.md --into vlm/nano/README.md)
 
 .PHONY: nano
-nano: $(INSTALLED) ## train the built-in model again (DATA=folder of the public datasets), into out/nano
+nano: $(INSTALLED) ## train the built-in model again (DATA=folder of the public datasets) into out/nano/model, and score it
 	$(PY) -m train.nano --data $(DATA) --out out/nano
+	$(MAKE) eval MODEL=out/nano/model
 
 .PHONY: bench
 bench: $(INSTALLED) ## measure the tables of benchmarks/ again (BENCH=text_mask for one)

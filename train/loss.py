@@ -8,6 +8,9 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
+COARSE = 10.0
+"""How much wider than `sigma` the second half of a soft target is."""
+
 
 def answer_loss(
     logits_MV: torch.Tensor,
@@ -15,13 +18,15 @@ def answer_loss(
     number_ids_K: torch.Tensor | None = None,
     sigma: float = 0.0,
     *,
+    soft_M: torch.Tensor | None = None,
     weights_M: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Give the mean loss, weighted if `weights_M` is given, of logits that each predict the label of the same row.
 
-    With `sigma` > 0 a target that is one of `number_ids_K` (the tokens of 0, 1, ..., K-1) is spread over its
-    neighbours as a Gaussian of `sigma` units (label distribution learning: Geng, 2016): a box that is one unit off is
-    hardly wrong.
+    With `sigma` > 0 a target that is one of `number_ids_K` (the tokens of 0, 1, ..., K-1) and, if given, marked in
+    `soft_M`, is spread over its neighbours, half as a Gaussian of `sigma` units and half as one ten times as wide
+    (label distribution learning: Geng, 2016): a box that is one unit off is hardly wrong, and one that is on the right
+    side of the image is less wrong than one that is not.
     """
     logits_MV = logits_MV.float()
     if number_ids_K is None or sigma <= 0 or len(number_ids_K) == 0:
@@ -31,12 +36,20 @@ def answer_loss(
     value = torch.full((logits_MV.shape[1],), -1, device=labels_M.device)
     value[number_ids_K] = torch.arange(len(number_ids_K), device=value.device)
     numbers = value[labels_M] >= 0
+    numbers = numbers if soft_M is None else numbers & soft_M
     if bool(numbers.any()):
         steps = torch.arange(len(number_ids_K), device=value.device)
-        target = torch.exp(-0.5 * ((steps[None] - value[labels_M[numbers]][:, None]) / sigma) ** 2)
-        target = target / target.sum(1, keepdim=True)
+        away = (steps[None] - value[labels_M[numbers]][:, None]).float()
+        target = (
+            torch.softmax(-0.5 * (away / sigma) ** 2, 1) + torch.softmax(-0.5 * (away / sigma / COARSE) ** 2, 1)
+        ) / 2
         losses = losses.masked_scatter(numbers, -(target * log_probs[numbers][:, number_ids_K]).sum(1))
     return _mean(losses, weights_M)
+
+
+def inside_brackets(labels_M: torch.Tensor, opening: int, closing: int) -> torch.Tensor:
+    """Mark the tokens between brackets, (M,) bool: numbers there are coordinates, elsewhere counts and run lengths."""
+    return (labels_M == opening).cumsum(0) > (labels_M == closing).cumsum(0)
 
 
 def answer_weights(answered_BS: torch.Tensor) -> torch.Tensor:

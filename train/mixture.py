@@ -17,6 +17,7 @@ import torch
 from torch.utils.data import IterableDataset
 from transformers import BatchFeature
 
+from train.anchors import anchor_targets
 from train.pictures import is_spatial, jitter, load_rgb, move_turn, random_move
 from vlm.codecs import render_text
 from vlm.processor import NadirProcessor, TiledImage
@@ -85,6 +86,8 @@ class Mixture(IterableDataset):
     seed: int
     longest: int = 256
     """Tokens; longer conversations are left out (seven tiles are 126, and a list of twenty boxes 120 more)."""
+    query_grid: int = 4
+    """Anchored queries a side of a tile, for which the targets of train/anchors.py are made."""
     mask_cells: int = 16
     """Cells a side of the masks that are written as text."""
 
@@ -101,7 +104,9 @@ class Mixture(IterableDataset):
             batches = [drawn[start : start + self.batch] for start in range(0, len(drawn), self.batch)]
             rng.shuffle(batches)
             for batch in batches:
-                yield self.processor.collate(batch, side="right")
+                joined = self.processor.collate(batch, side="right")
+                shown = [item["anchor_targets"] for item in batch if "anchor_targets" in item]
+                yield BatchFeature({**joined, **({"anchor_targets": torch.cat(shown)} if shown else {})})
 
     def encode(self, conversation: Conversation, rng: random.Random) -> dict[str, torch.Tensor]:
         """Render, tile and encode one conversation with labels on the answers."""
@@ -112,11 +117,15 @@ class Mixture(IterableDataset):
         messages = build_conversation(
             conversation.turns, sizes, notes=[""] * len(images), hint=hint, mask_cells=self.mask_cells
         )
-        return self.processor.encode(messages, images, with_labels=True)
+        encoded = self.processor.encode(messages, images, with_labels=True)
+        if images:
+            frames, grid = encoded["tile_frames"], self.query_grid
+            encoded["anchor_targets"] = anchor_targets(conversation.turns[0], sizes[0], frames, grid)
+        return encoded
 
     def _tiles(self, pictures: Sequence[np.ndarray], rng: random.Random) -> list[TiledImage]:
         full = self.processor.default_tiles
-        budget = TokenBudget(rng.choice((full, full, 5, 5, 1)))
+        budget = TokenBudget(rng.choice((full, full, full, 5, 1)))
         partner = (1, 0) if len(pictures) == 2 else (None,)
         images = [
             self.processor.tile_array(rgb, budget=budget, date=date, partner=partner[date])

@@ -3,7 +3,8 @@
     python -m train.nano --data DIR --out out/nano
 
 Each round starts from the model of the round before and leaves its own; a finished round is not run again, and a
-stopped round of instruction tuning goes on where it stopped.
+stopped round of instruction tuning goes on where it stopped. The last model is exported, in half precision, to
+`OUT/model`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from transformers import PreTrainedTokenizerFast
 from data_engine.objects import seeded
 from data_engine.synth import pair_samples, render_pair, render_scene, scene_samples
 from train.clip import ClipConfig, train_clip
+from train.export import export
 from train.mixture import Feed, group_feed
 from train.recipes import RECIPES, Recipe, build_model, load_share, recipe_texts
 from train.sft import SftConfig, spent_minutes, train_sft
@@ -142,14 +144,15 @@ def render_samples(seed: int) -> Iterator[Sample]:
 
 
 def main() -> None:
-    """Run the rounds that are not finished."""
+    """Run the rounds that are not finished and export the last model."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", default="nano", choices=sorted(RECIPES))
     parser.add_argument("--data", type=Path, required=True, help="folder that holds the recipe's datasets")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    LOG.info("trained model: %s", run_rounds(arguments.recipe, arguments.data, arguments.out))
+    export(run_rounds(arguments.recipe, arguments.data, arguments.out), arguments.out / "model")
+    LOG.info("trained model: %s", arguments.out / "model")
 
 
 if __name__ == "__main__":

@@ -131,7 +131,7 @@ NANO_SIZES: dict[str, Any] = {
 
 
 def nano() -> Recipe:
-    """Give the recipe of nadir-nano: an 11 M model that two CPU cores train in about an hour and a half.
+    """Give the recipe of nadir-nano: a 12 M model that two CPU cores train in an hour and a quarter.
 
     Its tower starts from ImageNet: on RSICD's 30 themes a linear probe of the untouched features at 128 px is right
     on 82 % of the validation images, where a tower trained from nothing in half an hour reached 25 %.
@@ -145,8 +145,8 @@ def nano() -> Recipe:
         text=NANO_TEXT,
         sizes=NANO_SIZES,
         shares=(
-            Share("rsicd", "rsicd", 0.42),
-            Share("hit_uav", "hit_uav", 0.24, variants=6),
+            Share("rsicd", "rsicd", 0.32),
+            Share("hit_uav", "hit_uav", 0.34, variants=6),
             Share("rsvqa", "rsvqa", 0.1),
             Share("levir_cd", "levir_dsifn_samples/LEVIR", 0.03, variants=4),
             Share("dsifn", "levir_dsifn_samples/DSIFN", 0.02, variants=4),
@@ -156,8 +156,8 @@ def nano() -> Recipe:
         bf16=True,
         rounds=(
             Round("clip", 12, encoder_rate=0.3),
-            Round("sft", 48),
-            Round("sft", 30, learning_rate=5e-4, encoder_rate=0.3),
+            Round("sft", 15),
+            Round("sft", 45, learning_rate=8e-4, encoder_rate=0.2),
         ),
     )
 
@@ -206,6 +206,7 @@ def build_model(
     )
     model = NadirForConditionalGeneration(config)
     initialise_numbers(model.get_input_embeddings(), number_ids(tokenizer))
+    initialise_place(model)
     if recipe.backbone is not None:
         load_backbone(model.encoder, recipe.backbone)
     model.generation_config.eos_token_id, model.generation_config.pad_token_id = 2, 0
@@ -220,6 +221,17 @@ def initialise_numbers(embeddings: nn.Module, ids: list[int]) -> None:
         code = sine_code(torch.stack((values, values), dim=-1), weight.shape[1])
         with torch.no_grad():
             weight[ids] = code * weight.std() * 2**0.5
+
+
+def initialise_place(model: NadirForConditionalGeneration) -> None:
+    """Let each visual token carry the sine code of its place as it is, where the widths agree.
+
+    Tokens of integers start as sine codes too: copying a place into the answer then is a copy, not a table to learn.
+    """
+    weight = model.place.weight
+    if weight.shape[0] == weight.shape[1]:
+        with torch.no_grad():
+            weight.copy_(torch.eye(len(weight)))
 
 
 def load_share(share: Share, data: Path, *, seed: int = 0) -> Iterator[Sample]:

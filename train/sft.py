@@ -15,7 +15,7 @@ import math
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,10 @@ from torch import nn
 from torch.utils.data import DataLoader
 from transformers import BatchFeature
 
+from train.anchors import AnchorLoss
 from train.clip import freeze_norms
 from train.engine import Engine, build_engine
-from train.loss import answer_loss, answer_weights
+from train.loss import answer_loss, answer_weights, inside_brackets
 from train.mixture import Feed, Mixture
 from train.progress import Progress
 from train.tokenizer import number_ids
@@ -63,8 +64,12 @@ class SftConfig:
     clip_norm: float = 1.0
     sigma: float = 4.0
     """Width of the soft targets on coordinates, in units of 1/1000 of the image."""
+    anchor_weight: float = 1.0
+    """Weight of the loss that tells the Q-former where the answer lies (train/anchors.py)."""
     bf16: bool = False
     """Multiply matrices in bfloat16 (weights and optimizer stay float32): twice as fast where the processor has it."""
+    place_weight: float = 3.0
+    """Weight of a token between brackets, a coordinate, beside that of a word of an answer as long."""
     save_minutes: float = 5.0
     seed: int = 0
 
@@ -80,44 +85,49 @@ def train_sft(
     optimizer = torch.optim.AdamW(parameter_groups(model, config), lr=config.learning_rate, betas=(0.9, 0.98))
     engine = build_engine(model, optimizer, batch=config.batch, clip_norm=config.clip_norm)
     step, spent = engine.resume(out)
-    numbers = torch.tensor(number_ids(processor.tokenizer))
+    brackets = processor.tokenizer.convert_tokens_to_ids(["[", "]"])
+    tokens = torch.tensor([*brackets, *number_ids(processor.tokenizer)])
     progress = Progress("sft", out / "log.jsonl", (config.minutes - spent) * 60)
+    anchors = AnchorLoss(model.qformer)
     set_training(model)
     started, saved, minutes = time.monotonic(), spent, spent
-    for batch in batches(feeds, processor, config, seed=config.seed + 1000 * step + engine.rank):
+    mixture = Mixture(
+        feeds, processor, config.batch, config.seed + 1000 * step + engine.rank, query_grid=model.config.query_grid
+    )
+    for batch in DataLoader(mixture, batch_size=None, num_workers=1, prefetch_factor=8):
         minutes = engine.agree(spent + (time.monotonic() - started) / 60)
         done = max(step / config.steps, minutes / config.minutes)
         if done >= 1:
             break
         set_rate(optimizer, config, step, done)
-        loss = forward_loss(engine.model, batch, numbers, config)
-        engine.step(loss)
+        loss, where = forward_loss(engine.model, batch, tokens, config, anchors)
+        engine.step(loss + config.anchor_weight * where)
         step += 1
-        progress.step(step, loss=float(loss.detach()), pairs=config.batch)
+        progress.step(step, loss=float(loss.detach()), anchors=float(where.detach()), pairs=config.batch)
         if minutes - saved >= config.save_minutes:
             save_state(engine, model, processor, out, step=step, minutes=minutes, config=config)
             saved = minutes
     save_state(engine, model, processor, out, step=step, minutes=minutes, config=config)
 
 
-def batches(
-    feeds: Sequence[tuple[Feed, float]], processor: NadirProcessor, config: SftConfig, *, seed: int
-) -> Iterator[BatchFeature]:
-    """Yield batches of the mixture from one background process."""
-    mixture = Mixture(feeds, processor, config.batch, seed)
-    yield from DataLoader(mixture, batch_size=None, num_workers=1, prefetch_factor=8)
-
-
-def forward_loss(model: nn.Module, batch: BatchFeature, numbers: torch.Tensor, config: SftConfig) -> torch.Tensor:
-    """Run one batch forward and give its loss."""
+def forward_loss(
+    model: nn.Module, batch: BatchFeature, tokens: torch.Tensor, config: SftConfig, anchors: AnchorLoss
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Run one batch forward and give the loss of its answers and that of its anchors."""
     device = next(model.parameters()).device
     inputs = {key: value.to(device) for key, value in batch.items()}
     labels_BS = inputs.pop("labels")[:, 1:]
+    targets = inputs.pop("anchor_targets", None)
     answered_BS = torch.nn.functional.pad(labels_BS != -100, (0, 1))
     with torch.autocast(device.type, torch.bfloat16, enabled=config.bf16):
         logits_MV = model(**inputs, logits_at=answered_BS, use_cache=False).logits
     labels_M = labels_BS[labels_BS != -100]
-    return answer_loss(logits_MV, labels_M, numbers.to(device), config.sigma, weights_M=answer_weights(answered_BS))
+    opening, closing, *numbers = tokens.tolist()
+    places_M = inside_brackets(labels_M, opening, closing)
+    weights_M = answer_weights(answered_BS) * torch.where(places_M, config.place_weight, 1.0)
+    numbers_K = torch.tensor(numbers, device=device)
+    loss = answer_loss(logits_MV, labels_M, numbers_K, config.sigma, soft_M=places_M, weights_M=weights_M)
+    return loss, loss.new_zeros(()) if targets is None else anchors(targets)
 
 
 def set_training(model: NadirForConditionalGeneration) -> None:

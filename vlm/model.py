@@ -17,12 +17,20 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, GenerationMixin, PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_outputs import CausalLMOutputWithPast
+from transformers.models.instructblip.modeling_instructblip import (
+    InstructBlipQFormerOutput,
+    InstructBlipQFormerSelfOutput,
+)
 
 from vlm.config import NadirConfig
 from vlm.difference import GatedDifference
 from vlm.encoder import CLIP, Encoder
 from vlm.qformer import AnchoredQFormer
 from vlm.splice import splice
+
+RESIDUAL_SCALE = 0.2
+"""How large what a Q-former layer adds is beside what it adds to: its layers normalise the sum, so that at 1 the
+additions, which are much alike, wash out what tells the queries apart (as DeepNet, Wang et al., 2022, argues)."""
 
 
 class NadirForConditionalGeneration(PreTrainedModel, GenerationMixin):
@@ -74,6 +82,8 @@ class NadirForConditionalGeneration(PreTrainedModel, GenerationMixin):
             init.normal_(module.weight, std=module.in_features**-0.5)
         if isinstance(module, nn.Conv2d):
             init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        if isinstance(module, InstructBlipQFormerSelfOutput | InstructBlipQFormerOutput):
+            init.normal_(module.dense.weight, std=RESIDUAL_SCALE * module.dense.in_features**-0.5)
         if isinstance(module, GatedDifference):
             width = module.mix.out_features
             init.copy_(module.mix.weight, torch.eye(width, 3 * width))
@@ -107,8 +117,8 @@ class NadirForConditionalGeneration(PreTrainedModel, GenerationMixin):
         visual = self.difference(self.keys(visual), tile_partner, tile_meta[:, 1])
         owner = torch.repeat_interleave(torch.arange(len(num_tiles), device=num_tiles.device), num_tiles)
         words = self.get_input_embeddings()(qformer_input_ids)[owner]
-        queries, place = self.qformer(visual, grid, tile_frames, tile_meta, words, qformer_attention_mask[owner])
-        tokens = self.projector(queries) + self.place(place)
+        queries, carried = self.qformer(visual, grid, tile_frames, tile_meta, words, qformer_attention_mask[owner])
+        tokens = self.projector(queries) + self.place(carried)
         return [part.flatten(0, 1) for part in tokens.split(num_tiles.tolist())]
 
     def embed_inputs(self, input_ids: torch.Tensor, **images: Any) -> torch.Tensor:

@@ -2,9 +2,10 @@
 
 The transformer is InstructBLIP's (Dai et al., 2023; transformers' own modules, so its weights load). Two things are
 added outside of it. Anchors: the queries of a tile form a grid over it and carry, like the patch keys, the sine code
-of their place in the whole image. Words: the instruction's tokens are the language model's own, embedded by a
-projection of its input embeddings; one tokenizer then serves both, any language that the LLM knows is understood, and
-BERT's vocabulary is not needed.
+of their place in the whole image, and a projection of the patches under them; both also pass the transformer by, so
+that a visual token says what lies where before any attention is learned. Words: the instruction's tokens are the
+language model's own, embedded by a projection of its input embeddings; one tokenizer then serves both, any language
+that the LLM knows is understood, and BERT's vocabulary is not needed.
 
 Legend: N tiles, Q queries, T instruction tokens, L patches, K key width, D Q-former width, E LLM width.
 """
@@ -52,6 +53,8 @@ class AnchoredQFormer(nn.Module):
         self.date = nn.Embedding(dates, width)
         self.rendering = nn.Embedding(renderings, width)
         self.key_place = nn.Linear(width, config.encoder_hidden_size, bias=False)
+        self.local = nn.Linear(4 * config.encoder_hidden_size, width)
+        self.locate = nn.Linear(width, 5)
         self.transformer = InstructBlipQFormerModel(config)
 
     def forward(
@@ -63,8 +66,10 @@ class AnchoredQFormer(nn.Module):
         words_NTE: torch.Tensor,
         words_mask_NT: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Give visual tokens (N, Q, D) and their place codes (N, Q, D).
+        """Give the queries' outputs (N, Q, D) and what each carries past the transformer (N, Q, D).
 
+        That is its place code and what lies under its anchor: a shallow model can then point before it can reason, and
+        queries that the transformer makes alike still differ.
         `frames_N4` places each tile in its image (normalised), `meta_N3` holds level, date and rendering index.
         """
         width = self.queries.embedding_dim
@@ -74,7 +79,20 @@ class AnchoredQFormer(nn.Module):
         key_code = sine_code(grid_points(frames_N4, *grid), width).to(context_N1D.dtype)
         keys = keys_NLK + self.key_place(key_code + context_N1D)
         place_NQD = self._anchors(frames_N4, width).to(context_N1D.dtype) + context_N1D
-        return self._attend(self.queries.weight + place_NQD, self.words(words_NTE), words_mask_NT, keys), place_NQD
+        carried_NQD = place_NQD + self._local(keys_NLK, grid)
+        queries_NQD = self.queries.weight + carried_NQD
+        return self._attend(queries_NQD, self.words(words_NTE), words_mask_NT, keys), carried_NQD
+
+    def _local(self, keys_NLK: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
+        """Give what lies under each anchor, zeros for the free queries: (N, Q, D).
+
+        A cell of the anchors' grid is pooled to 2 x 2 parts that stand side by side, so that where in the cell
+        something lies is kept.
+        """
+        maps = keys_NLK.transpose(1, 2).unflatten(2, grid)
+        parts = nn.functional.adaptive_avg_pool2d(maps, 2 * self.query_grid)
+        cells = nn.functional.pixel_unshuffle(parts, 2).flatten(2).transpose(1, 2)
+        return nn.functional.pad(self.local(cells), (0, 0, 0, self.free_queries))
 
     def _anchors(self, frames_N4: torch.Tensor, width: int) -> torch.Tensor:
         """Give the sine codes of the anchors, zeros for the free queries: (N, Q, D)."""
@@ -100,7 +118,8 @@ class AnchoredQFormer(nn.Module):
 def load_qformer_weights(qformer: AnchoredQFormer, folder: str | Path) -> None:
     """Load the Q-former of an InstructBLIP checkpoint directory (safetensors); its BERT word embeddings are left out.
 
-    The learned queries come along where their number fits. Raises CheckpointError when the directory holds no
+    The learned queries come along where their number fits; what lies under the anchors is added to them from nothing,
+    so that the pretrained layers first see what they know. Raises CheckpointError when the directory holds no
     Q-former or one of other sizes.
     """
     found: dict[str, torch.Tensor] = {}
@@ -120,6 +139,8 @@ def load_qformer_weights(qformer: AnchoredQFormer, folder: str | Path) -> None:
             f"{tuple(own[wrong[0]].shape)}; give an InstructBLIP directory and its sizes as qformer_config"
         )
     qformer.transformer.load_state_dict(weights, strict=False)
+    nn.init.zeros_(qformer.local.weight)
+    nn.init.zeros_(qformer.local.bias)
     tokens = next((tensor for name, tensor in found.items() if name.endswith("query_tokens")), None)
     if tokens is not None and tokens.shape[-2:] == qformer.queries.weight.shape:
         qformer.queries.weight.data.copy_(tokens.reshape(qformer.queries.weight.shape))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from train.loss import answer_loss, answer_weights
+from train.loss import COARSE, answer_loss, answer_weights, inside_brackets
 
 NUMBERS = torch.arange(10, 60)
 
@@ -23,13 +23,14 @@ def test_words_keep_hard_targets_beside_numbers() -> None:
 
 
 @pytest.mark.parametrize("sigma", [1.0, 4.0])
-def test_soft_targets_are_a_gaussian_over_the_numbers(sigma: float) -> None:
+def test_soft_targets_are_two_gaussians_over_the_numbers(sigma: float) -> None:
     labels = torch.tensor([10 + 25])
     steps = torch.arange(50, dtype=torch.float32)
-    gauss = torch.exp(-0.5 * ((steps - 25) / sigma) ** 2)
+    fine, coarse = (torch.exp(-0.5 * ((steps - 25) / width) ** 2) for width in (sigma, COARSE * sigma))
+    spread = (fine / fine.sum() + coarse / coarse.sum()) / 2
     logits = torch.full((1, 64), -30.0)
-    logits[0, NUMBERS] = torch.log(gauss / gauss.sum()).clamp(min=-30)
-    entropy = -(gauss / gauss.sum() * torch.log(gauss / gauss.sum()).clamp(min=-30)).sum()
+    logits[0, NUMBERS] = torch.log(spread)
+    entropy = -(spread * torch.log(spread)).sum()
     torch.testing.assert_close(answer_loss(logits, labels, NUMBERS, sigma), entropy, rtol=1e-3, atol=1e-3)
 
 
@@ -50,3 +51,19 @@ def test_every_answer_weighs_the_same_however_long() -> None:
     losses = functional.cross_entropy(logits, labels, reduction="none")
     weighted = answer_loss(logits, labels, weights_M=torch.tensor([0.5, 0.5, 1.0]))
     torch.testing.assert_close(weighted, ((losses[0] + losses[1]) / 2 + losses[2]) / 2)
+
+
+def test_counts_and_run_lengths_keep_hard_targets() -> None:
+    """A count of 3 is not nearly a count of 5: only numbers between brackets are coordinates."""
+    opening, closing = 1, 2
+    labels = torch.tensor([10 + 3, opening, opening, 10 + 7, 5, 10 + 9, closing, closing, 10 + 4])
+    places = inside_brackets(labels, opening, closing)
+    assert places.nonzero().flatten().tolist() == [1, 2, 3, 4, 5, 6]
+    logits = torch.randn(len(labels), 64)
+    losses = [
+        answer_loss(logits, labels, NUMBERS, 4.0, soft_M=places, weights_M=torch.eye(len(labels))[index])
+        for index in range(len(labels))
+    ]
+    hard = functional.cross_entropy(logits, labels, reduction="none")
+    soft = [index for index in range(len(labels)) if not torch.isclose(losses[index], hard[index])]
+    assert soft == [3, 5]

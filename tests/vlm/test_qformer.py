@@ -9,8 +9,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import InstructBlipQFormerConfig, InstructBlipQFormerModel
 
+from train.recipes import build_model, nano
+from train.tokenizer import build_tokenizer
 from vlm.errors import CheckpointError
 from vlm.positions import grid_points, sine_code
+from vlm.prompts import user_message
 from vlm.qformer import WORD_EMBEDDINGS, AnchoredQFormer, load_qformer_weights
 
 WIDTH, KEYS, QUERIES, WORDS, TILES = 32, 24, 5, 7, 3
@@ -64,7 +67,33 @@ def test_padding_words_are_not_seen_and_every_parameter_learns() -> None:
     torch.testing.assert_close(full, cut, rtol=0, atol=1e-5)
     full.sum().backward()
     unused = [name for name, parameter in ours.named_parameters() if parameter.grad is None]
-    assert unused == ["transformer.embeddings.word_embeddings.weight"]
+    assert unused == ["locate.weight", "locate.bias", "transformer.embeddings.word_embeddings.weight"]
+
+
+def test_an_anchor_carries_what_lies_under_it_and_nothing_else() -> None:
+    ours, _ = build()
+    frames, meta = torch.tensor([[0.0, 0.0, 1.0, 1.0]]), torch.zeros(1, 3, dtype=torch.long)
+    words, mask = torch.randn(1, WORDS, WIDTH), torch.ones(1, WORDS, dtype=torch.long)
+    keys = torch.randn(1, 4 * 6, KEYS)
+    moved = keys.clone()
+    moved[0, 1 * 6 + 4] += 1.0
+    with torch.no_grad():
+        carried, other = (ours(seen, (4, 6), frames, meta, words, mask)[1] for seen in (keys, moved))
+    changed = (carried - other).abs().amax(-1)[0] > 1e-6
+    assert changed.tolist() == [False, True, False, False, False], "row 1, column 4 of 4 x 6 lies in the upper right"
+
+
+def test_queries_of_an_untrained_model_do_not_become_one() -> None:
+    """At full-sized initial weights the layers' normalised sums made all anchors of a tile the same vector."""
+    model, processor = build_model(nano(), build_tokenizer(["a word"], vocab_size=300))
+    found: list[torch.Tensor] = []
+    model.qformer.register_forward_hook(lambda module, inputs, output: found.append(output[0]))
+    pixels = torch.randint(0, 255, (128, 128, 3), dtype=torch.uint8).numpy()
+    image = processor.tile_array(pixels)
+    with torch.no_grad():
+        model.eval()(**processor.collate([processor.encode([user_message("Where is it?", [""])], [image])]))
+    anchored = found[0][0, : model.config.query_grid**2]
+    assert float(anchored.std(0).mean()) > 0.25
 
 
 def test_anchors_lie_where_the_tile_lies_in_the_image() -> None:
@@ -88,6 +117,7 @@ def test_starts_from_instructblip_weights(tmp_path: Path) -> None:
     load_qformer_weights(ours, tmp_path)
     for name, tensor in ours.transformer.state_dict().items():
         assert name == WORD_EMBEDDINGS or torch.equal(tensor, reference.state_dict()[name])
+    assert not ours.local.weight.any(), "what is read under the anchors joins the pretrained queries from nothing"
     assert torch.equal(ours.queries.weight, load_file(tmp_path / "model.safetensors")["model.query_tokens"][0])
 
 
