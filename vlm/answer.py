@@ -34,8 +34,9 @@ from vlm.processor import NadirProcessor, TiledImage
 from vlm.prompts import Message, user_message, with_hint
 from vlm.raster import Raster, Rendering, check_seen
 from vlm.records import Answer, Cost, Image, Region, Task, TraceStep
+from vlm.region_input import parse_region
 from vlm.tiling import TokenBudget
-from vlm.window import window_from_bbox
+from vlm.window import window_from_bbox, window_from_text
 
 _SLOTS: dict[type, str] = {HBB: "box", OBB: "obb", Polygon: "poly", Mask: "seg"}
 _MOST_CORNERS = 32
@@ -46,18 +47,19 @@ _TURN_OPTIONS = ("task", "regions", "dialect", "max_new_tokens")
 class Request:
     """Hold one question: instruction, the paths of its images (dates of one place), and how to look at them.
 
-    `window` is in pixels of the first image, `bbox` is (west, south, east, north) in degrees; `regions` (pixels of the
-    original image) are what the instruction speaks about.
+    `window` (x, y, w, h) is in pixels of the first image, `bbox` is (west, south, east, north) in degrees. `regions`
+    are what the instruction speaks about: in pixels of the original image, or as text that region_input.parse_region
+    reads ("box:2.29,48.85,2.30,48.86@EPSG:4326", "field.geojson").
     """
 
     instruction: str
     images: tuple[str | Path, ...] = ()
     task: Task | None = None
     budget: TokenBudget | int | None = None
-    window: Window | None = None
+    window: Window | tuple[int, int, int, int] | None = None
     bbox: tuple[float, float, float, float] | None = None
     bands: str | None = None
-    regions: tuple[Region, ...] = ()
+    regions: Sequence[Region | str] = ()
     dialect: str | None = None
     max_new_tokens: int = 256
 
@@ -143,7 +145,7 @@ class Nadir:
 
     def words(self, request: Request, view: View) -> str:
         """Render the instruction, its regions and the task's hint as the text that the model reads."""
-        moved = tuple(_in_view(region, view) for region in request.regions)
+        moved = tuple(_in_view(region, view) for given in request.regions for region in _regions(given, view))
         slots = " ".join(f"{{{_slot(region)}:{index}}}" for index, region in enumerate(moved))
         instruction = escape_braces(self.processor.escape(request.instruction))
         text = with_hint(instruction, request.task, regions=slots)
@@ -213,7 +215,7 @@ class Nadir:
         first = rasters[0]
         if request.window and request.bbox:
             raise WindowError(f"got both the window {request.window} and the bbox {request.bbox}: give one of them")
-        window = request.window or (window_from_bbox(first, request.bbox) if request.bbox else None)
+        window = _window(request, first)
         budget = TokenBudget(request.budget) if isinstance(request.budget, int) else request.budget
         plan = self.processor.plan(first.width, first.height, budget=budget, window=window)
         images, notes, trace = [], [], []
@@ -269,6 +271,24 @@ class Chat:
         self._messages += [message, {"role": "assistant", "content": self._nadir.processor.escape(answer.text)}]
         self.answers.append(answer)
         return answer
+
+
+def _window(request: Request, raster: Raster) -> Window | None:
+    """Give the window that a request names in pixels or in degrees; WindowError where it is none."""
+    if request.window is None:
+        return window_from_bbox(raster, request.bbox) if request.bbox else None
+    if isinstance(request.window, Window):
+        return request.window
+    return window_from_text(",".join(map(str, request.window)))
+
+
+def _regions(given: Region | str, view: View) -> Sequence[Region]:
+    """Give a region, or those that a text names on the grid of the images."""
+    if isinstance(given, Region):
+        return (given,)
+    if not view.grids:
+        raise InstructionError(f"region {given!r} lies in no image: give an image too")
+    return parse_region(given, view.grids[0], images=len(view.sizes))
 
 
 def _partner(date: int, rendering: int, dates: int, renderings: int) -> int | None:

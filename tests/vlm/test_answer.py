@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 import torch
 from PIL import Image as PILImage
 
@@ -74,6 +75,20 @@ def test_a_region_is_said_as_what_it_is(tiny: Nadir, picture: Path, geometry: Ge
     request = Request("What is here?", (picture,), task="region", regions=(Region(geometry),))
     words = tiny.words(request, tiny.look(request))
     assert words.startswith(f"What is here? {said}") and words.endswith("> Describe the region.")
+
+
+def test_regions_and_windows_may_be_given_as_a_user_writes_them(tiny: Nadir, picture: Path, tmp_path: Path) -> None:
+    place = {"crs": "EPSG:32633", "transform": rasterio.Affine(10, 0, 390_000, 0, -10, 5_820_000)}
+    path = write_raster(tmp_path / "map.tif", np.full((3, 60, 100), 9, np.uint8), **place)
+    request = Request("What is here?", (path,), regions=["box:390100,5819400,390900,5819940@EPSG:32633", "1,1,9,9"])
+    words = tiny.words(request, tiny.look(request))
+    assert words == "What is here? <box>[[100,100,900,1000]]</box> <box>[[10,17,90,150]]</box>"
+    assert tiny.look(Request("What?", (picture,), window=(40, 20, 50, 30))).window == Window(40, 20, 50, 30)
+    for window, says in (((1, 2, 3), "four whole numbers"), ((0, 0, 200, 200), "leaves the image")):
+        with pytest.raises(WindowError, match=says):
+            tiny.look(Request("What?", (picture,), window=window))  # type: ignore[arg-type]
+    with pytest.raises(InstructionError, match="give an image too"):
+        tiny.ask_text("What is here?", regions=["1,1,9,9"])
 
 
 def test_a_region_of_the_second_date_names_its_image(tiny: Nadir, picture: Path) -> None:
