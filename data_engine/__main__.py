@@ -14,8 +14,10 @@ Each verb shows its progress, may be stopped, goes on where it was, and ends wit
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Sequence
 from importlib import import_module
+from types import TracebackType
 from typing import Annotated, Any, Final
 
 import typer
@@ -43,12 +45,7 @@ class VerbGroup(TyperGroup):
         del ctx
         if cmd_name not in VERBS:
             return None
-        try:
-            module = import_module(f"data_engine.verbs.{cmd_name}")
-        except ModuleNotFoundError as error:
-            if error.name != f"data_engine.verbs.{cmd_name}":
-                raise
-            return None
+        module = import_module(f"data_engine.verbs.{cmd_name}")
         single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
         single.command(cmd_name)(getattr(module, VERBS[cmd_name]))
         return typer.main.get_command(single)
@@ -66,19 +63,33 @@ app = typer.Typer(
 @app.callback()
 def data_engine(
     quiet: Annotated[bool, typer.Option("--quiet", help="Show warnings and the last line only.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an unexpected error.")] = False,
 ) -> None:
     """Turn public datasets, masks and maps into instruction samples."""
+    if debug:
+        sys.excepthook = sys.__excepthook__
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("nadir.data").setLevel(logging.WARNING if quiet else logging.INFO)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one verb; a mistake of the user is one sentence and exit status 2, Ctrl-C is exit status 130."""
+    sys.excepthook = report_unexpected
     try:
         typer.main.get_command(app)(arguments, prog_name="python -m data_engine", standalone_mode=True)
     except NadirError as error:
         typer.secho(f"data_engine: {error}", fg="red", err=True)
         raise SystemExit(2) from error
+
+
+def report_unexpected(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print an unexpected error as one sentence; Python then exits with status 1, and the same command goes on."""
+    del trace
+    message = " ".join(str(error).split()) or "no message"
+    asked = "run `python -m data_engine --debug VERB ...` to see where; what is done is kept"
+    typer.secho(
+        f"data_engine: unexpected {kind.__name__}: {message}; this is a fault of Nadir: {asked}", fg="red", err=True
+    )
 
 
 if __name__ == "__main__":

@@ -8,11 +8,13 @@ done. The same command after a stop does the rest, and the bytes are those of a 
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,7 @@ from data_engine.store.manifest import LEDGER, MANIFEST, REJECTED, Manifest, loa
 from data_engine.store.schema import require_text
 from data_engine.store.shards import ShardWriter, read_shard
 from data_engine.store.writer import Writer
-from data_engine.unit import UNITS, Result, Task, Unit, Work, load_failed, load_result
+from data_engine.unit import UNITS, Result, Task, Unit, Work, join_rejected, load_result
 from vlm.errors import DataError, NadirError
 from vlm.output import write_text
 from vlm.records import Sample
@@ -43,7 +45,7 @@ __all__ = [
 ]
 
 LOG = logging.getLogger("nadir.data")
-RUN = "run.json"
+RUN, LOCK = "run.json", "lock"
 Transform = Callable[[Sample, Ledger], Iterable[Sample]]
 
 
@@ -158,7 +160,22 @@ def write_stage(
         return finished
     if options.dry_run:
         return _say_plan(name, out, units)
-    _open_run(out, run)
+    with _claimed(out, run):
+        return _run(name, units, work, out, run, options=options, expect=expect, writer=writer)
+
+
+def _run(
+    name: str,
+    units: Iterable[Unit],
+    work: Work,
+    out: Path,
+    run: Mapping[str, Any],
+    *,
+    options: StageOptions,
+    expect: Callable[[], int | None] | None,
+    writer: type[Writer],
+) -> Ledger:
+    """Do what is left to do, write the manifest and give the ledger."""
     total = sum(unit.size for unit in units) if isinstance(units, Sequence) else None
     before = _load_results(out)
     began = time.monotonic()
@@ -238,8 +255,20 @@ def _find_finished(out: Path, run: Mapping[str, Any]) -> Ledger | None:
     return parse_ledger(json.loads((out / LEDGER).read_text(encoding="utf-8")))
 
 
-def _open_run(out: Path, run: dict[str, Any]) -> None:
-    """Claim the output folder for this run, or find it claimed by this run."""
+@contextmanager
+def _claimed(out: Path, run: Mapping[str, Any]) -> Iterator[None]:
+    """Claim the output folder for this run, and for this process while the block runs."""
+    _open_run(out, run)
+    with (out / UNITS / LOCK).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise DataError(f"another process is writing {out}: wait for it, or name another folder") from error
+        yield
+
+
+def _open_run(out: Path, run: Mapping[str, Any]) -> None:
+    """Find the output folder claimed by this run, or claim it; DataError when it holds anything else."""
     path = out / UNITS / RUN
     if path.exists():
         _require_same(out, json.loads(path.read_text(encoding="utf-8")), run)
@@ -274,11 +303,7 @@ def _load_results(out: Path) -> list[Result]:
 
 def _leave_records(out: Path) -> None:
     """Write what was rejected so far; a run that did nothing at all leaves nothing, and its folder free."""
-    results, failed = _load_results(out), load_failed(out)
-    if results or failed:
-        text = "".join(result.ledger.render_rejected() for result in results) + failed
-        write_text(out / REJECTED, text)
-    else:
+    if not join_rejected(out, out / REJECTED):
         shutil.rmtree(out / UNITS)
         if not any(out.iterdir()):
             out.rmdir()

@@ -7,6 +7,7 @@ order, in any process; each gives the same bytes wherever it runs.
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
@@ -17,11 +18,13 @@ from data_engine.store.ledger import Ledger, TooManyRejectsError, parse_ledger
 from data_engine.store.manifest import Shard
 from data_engine.store.writer import Writer
 from vlm.errors import DataError
-from vlm.output import write_text
+from vlm.output import replacing, write_text
 from vlm.records import Sample
 
 UNITS: Final = ".units"
 """Folder of the records of the units, in the output until all are done."""
+REJECTED_SUFFIX, FAILED_SUFFIX = ".rejected.jsonl", ".failed.jsonl"
+"""Suffixes of what a unit rejected: one that is done, and one that had too many faults."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +66,14 @@ class Result:
 def run_unit(task: Task, tick: Callable[[int], None] | None = None) -> int:
     """Run one unit, write its shard and its record, and give the number of its faults.
 
-    A unit that fails leaves no shard; what it had rejected until then lies in `OUT/.units/00012.failed.jsonl`.
+    A unit that fails leaves no shard, but what it had rejected until then.
     """
     ledger = Ledger(max_rejects=task.max_rejects, faults_before=task.faults)
     if tick is not None:
         ledger.tick = tick
     began = time.perf_counter()
-    failed = _record_path(task.out, task.index).with_suffix(".failed.jsonl")
+    record_path = _record_path(task.out, task.index)
+    rejected, failed = record_path.with_suffix(REJECTED_SUFFIX), record_path.with_suffix(FAILED_SUFFIX)
     try:
         with task.writer(task.out / f"shard-{task.index:05d}{task.writer.suffix}") as writer:
             for sample in task.work(task.unit, ledger):
@@ -86,9 +90,9 @@ def run_unit(task: Task, tick: Callable[[int], None] | None = None) -> int:
         "key": task.unit.key,
         "shard": None if writer.shard is None else asdict(writer.shard),
         "ledger": ledger.to_json(),
-        "rejected": ledger.rejected,
     }
-    write_text(_record_path(task.out, task.index), json.dumps(record, ensure_ascii=False) + "\n")
+    write_text(rejected, ledger.render_rejected())
+    write_text(record_path, json.dumps(record, ensure_ascii=False) + "\n")
     failed.unlink(missing_ok=True)
     return ledger.faults
 
@@ -99,7 +103,6 @@ def load_result(out: Path, index: int) -> Result | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         ledger = parse_ledger(content["ledger"])
-        ledger.rejected = content["rejected"]
         shard = None if content["shard"] is None else Shard(**content["shard"])
         result = Result(content["key"], shard, ledger)
     except FileNotFoundError:
@@ -109,9 +112,16 @@ def load_result(out: Path, index: int) -> Result | None:
     return result if shard is None or (out / shard.file).is_file() else None
 
 
-def load_failed(out: Path) -> str:
-    """Give the rejected lines of units that failed, as JSON lines."""
-    return "".join(path.read_text(encoding="utf-8") for path in sorted((out / UNITS).glob("*.failed.jsonl")))
+def join_rejected(out: Path, target: Path) -> bool:
+    """Join what the units have rejected in one file, in order, those that failed last; false when none has run."""
+    folder = out / UNITS
+    parts = [*sorted(folder.glob(f"*{REJECTED_SUFFIX}")), *sorted(folder.glob(f"*{FAILED_SUFFIX}"))]
+    if parts:
+        with replacing(target) as temporary, temporary.open("wb") as whole:
+            for part in parts:
+                with part.open("rb") as file:
+                    shutil.copyfileobj(file, whole)
+    return bool(parts)
 
 
 def _record_path(out: Path, index: int) -> Path:

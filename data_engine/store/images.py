@@ -86,7 +86,7 @@ def _read(path: str, stamp: tuple[int, int]) -> bytes:
     return Path(path).read_bytes()
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=20_000)
 def _decode_file(path: str, stamp: tuple[int, int]) -> Size:
     if not stamp[0]:
         raise ImageFaultError("corrupt image", f"{path} is empty (0 bytes)")

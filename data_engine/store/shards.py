@@ -57,7 +57,13 @@ class ShardWriter(Writer):
     def _flush(self) -> None:
         import pyarrow as pa
 
-        table = pa.Table.from_pylist(self._rows, schema=arrow_schema())
+        try:
+            table = pa.Table.from_pylist(self._rows, schema=arrow_schema())
+        except (pa.ArrowException, OverflowError, TypeError) as error:
+            raise DataError(
+                f"a sample from {self._rows[0]['id']} to {self._rows[-1]['id']} does not fit the columns of a store "
+                f"({error}): its maker has to mend it"
+            ) from error
         self._open().write_table(table, row_group_size=len(self._rows))
         self._rows, self._bytes = [], 0
 

@@ -188,6 +188,26 @@ def test_a_folder_of_other_things_is_not_written_into(store: Path, tmp_path: Pat
         map_store("thin", [store], store, thin, options=OPTIONS)
 
 
+def test_two_processes_do_not_write_one_folder(store: Path, tmp_path: Path) -> None:
+    def start_again(sample: Sample, ledger: Ledger) -> Iterator[Sample]:
+        with pytest.raises(DataError, match="another process is writing"):
+            map_store("thin", [store], tmp_path / "out", thin, options=OPTIONS)
+        yield sample
+
+    ledger = map_store("thin", [store], tmp_path / "out", start_again, options=OPTIONS)
+    assert ledger.kept == 20
+
+
+def test_a_run_that_did_nothing_leaves_its_folder_free(tmp_path: Path) -> None:
+    def find_units() -> Iterator[Unit]:
+        raise DataError("there is no such dataset")
+        yield
+
+    with pytest.raises(DataError, match="no such dataset"):
+        write_stage("made", find_units(), make_work, tmp_path / "out", options=OPTIONS)
+    assert not (tmp_path / "out").exists()
+
+
 def test_units_without_samples_leave_no_shard(store: Path, tmp_path: Path) -> None:
     def keep_late(sample: Sample, ledger: Ledger) -> Iterator[Sample]:
         if sample.id < "made/00015":

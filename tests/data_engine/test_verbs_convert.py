@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from PIL import Image as Picture
 
-from data_engine.__main__ import VERBS, main
+from data_engine.__main__ import main
 from data_engine.formats import FORMATS, Reading
 from data_engine.intake import Prepare, plan_intake
 from data_engine.sources import SOURCES
@@ -245,13 +245,6 @@ def test_real_files_keep_their_counts(shared_data: Path, tmp_path: Path, run: Ru
     for sample in read_samples(tmp_path / "out"):
         with Picture.open(sample.images[0].path or "") as picture:
             assert picture.size == (sample.images[0].width, sample.images[0].height)
-
-
-def test_help_names_the_verbs(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["--help"])
-    said = capsys.readouterr().out
-    assert all(verb in said for verb in VERBS)
 
 
 def test_the_samples_to_come_are_estimated_from_the_records_read(tmp_path: Path) -> None:
