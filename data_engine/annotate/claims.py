@@ -8,8 +8,8 @@ sentence for the first thing. What is said in other words is no claim and is not
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Final
 
 from data_engine.places import PLACES
@@ -56,9 +56,10 @@ _AMOUNT: Final = re.compile(
 )
 _DENIED_BEFORE: Final = re.compile(
     rf"(?:\b(?:no|without|neither|nor|lacks?|lacking|absence of|free of|devoid of|not (?:any|a|an|contain|show))\b)"
-    rf"(?:\s+(?:any|a|an|visible|sign of|signs of))*\s*{_BETWEEN_WORDS}$|\b(?:or|and)\s+$",
+    rf"(?:\s+(?:any|a|an|visible|sign of|signs of))*\s*{_BETWEEN_WORDS}$",
     re.IGNORECASE,
 )
+_JOINED: Final = re.compile(rf"\s*,?\s*(?:and|or|nor|as well as)?\s*{_BETWEEN_WORDS}", re.IGNORECASE)
 _DENIED_AFTER: Final = re.compile(
     r"^\s*(?:is|are)\s+(?:absent|missing|not\s+(?:visible|present|seen|found|there))|^\s*(?:cannot|can not) be seen",
     re.IGNORECASE,
@@ -73,7 +74,7 @@ _COLUMNS: Final = {"left": 0, "west": 0, "western": 0, "right": 2, "east": 2, "e
 _MIDDLE: Final = ("center", "centre", "central", "middle")
 _SIDE: Final = "|".join([*_ROWS, *_COLUMNS, *_MIDDLE])
 _PLACE: Final = re.compile(
-    rf"\b(?:in|at|on|near|along|across|towards?|within|through|to)\s+the\s+(?:(?:far|very|extreme|image's)\s+)*"
+    rf"\b(?:(?P<away>away\s+from|outside(?:\s+of)?)|in|at|on|near|along|across|towards?|within|through|to)\s+the\s+(?:(?:far|very|extreme|image's)\s+)*"
     rf"(?P<sides>(?:{_SIDE})(?:[\s-]*(?:{_SIDE}))*)\b(?:\s+(?P<extent>half|corner|side|edge|part|portion|area|region|"
     r"section|third|quadrant|margin|border|end))?"
     r"(?!\s+of\s+(?:the|a|an|this)\s+(?!image|scene|picture|frame|view|photo|photograph|area)\w)(?!\s+of\s+it\b)",
@@ -98,6 +99,8 @@ class Amount:
 class Claim:
     """Hold what is said of a class: an amount, the ninths of the image that may be meant (none for no place), or that
     there is none of it; `text` is how it is said.
+
+    `shared` are the ninths of a place that stands after a list, and may be meant of its last thing only.
     """
 
     label: str
@@ -105,6 +108,7 @@ class Claim:
     places: tuple[str, ...]
     denied: bool
     text: str
+    shared: tuple[str, ...] = ()
 
 
 def read_claims(text: str, labels: Iterable[str]) -> list[Claim]:
@@ -122,10 +126,15 @@ def split_sentences(text: str) -> list[str]:
 
 def read_places(text: str) -> list[tuple[int, tuple[str, ...]]]:
     """Read the places that a text names: where each stands in it, and the ninths of the image that may be meant."""
-    return [(match.start(), _to_ninths(match["sides"], match["extent"] or "")) for match in _PLACE.finditer(text)]
+    found = []
+    for match in _PLACE.finditer(text):
+        named = _to_ninths(match["sides"], match["extent"] or "")
+        others = tuple(place for place in PLACES if place not in named)
+        found.append((match.start(), others if match["away"] else named))
+    return found
 
 
-def cover_claim_spans(text: str, labels: Iterable[str]) -> list[tuple[int, int]]:
+def find_spans(text: str, labels: Iterable[str]) -> list[tuple[int, int]]:
     """Give where the amounts of things of these classes stand in a text, so that other numbers can be told apart."""
     pattern, names = _name_pattern(labels)
     spans = []
@@ -140,9 +149,9 @@ def parse_number(word: str) -> int:
     return NUMBER_WORDS[word.lower()] if word.lower() in NUMBER_WORDS else int(word.replace(",", ""))
 
 
-def _read_sentence(sentence: str, pattern: re.Pattern[str], names: dict[str, str]) -> Iterator[Claim]:
+def _read_sentence(sentence: str, pattern: re.Pattern[str], names: dict[str, str]) -> list[Claim]:
     mentions = list(pattern.finditer(sentence))
-    named, denied = read_places(sentence), False
+    named, claims, joined = read_places(sentence), list[Claim](), list[bool]()
     for number, match in enumerate(mentions):
         start = mentions[number - 1].end() if number else 0
         end = mentions[number + 1].start() if number + 1 < len(mentions) else len(sentence)
@@ -152,17 +161,24 @@ def _read_sentence(sentence: str, pattern: re.Pattern[str], names: dict[str, str
         places = [place for at, place in named if match.end() <= at < match.end() + len(tail)]
         if not places and number == 0:
             places = [place for at, place in named if at == 0]
-        listed = denied and re.fullmatch(r"\s*(?:,|or|nor|and|,\s*or)\s*", before) is not None
-        said = _DENIED_BEFORE.search(before)
-        denied = listed or (said is not None and said.group().strip() not in ("or", "and", ""))
-        denied = denied or _DENIED_AFTER.search(after) is not None
-        yield Claim(
-            names[match.group().lower()],
-            None if denied else _read_amount(before),
-            places[0] if places else (),
-            denied,
-            " ".join(f"{before[-40:]}{match.group()}{tail[:40]}".split()),
-        )
+        joined.append(number > 0 and _JOINED.fullmatch(before) is not None)
+        listed = joined[-1] and claims[-1].denied and _read_amount(before) is None
+        denied = listed or bool(_DENIED_BEFORE.search(before) or _DENIED_AFTER.search(after))
+        amount = None if denied else _read_amount(before)
+        said = " ".join(f"{before[-40:]}{match.group()}{tail[:40]}".split())
+        claims.append(Claim(names[match.group().lower()], amount, places[0] if places else (), denied, said))
+    return _share_places(claims, joined)
+
+
+def _share_places(claims: list[Claim], joined: list[bool]) -> list[Claim]:
+    """Let the things of a list share the place that stands after its last one."""
+    shared: list[Claim] = []
+    for number in reversed(range(len(claims))):
+        claim = claims[number]
+        if shared and joined[number + 1] and not claim.places:
+            claim = replace(claim, shared=shared[0].places or shared[0].shared)
+        shared.insert(0, claim)
+    return shared
 
 
 def _read_amount(before: str) -> Amount | None:

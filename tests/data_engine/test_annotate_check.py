@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -14,6 +15,9 @@ from data_engine.annotate.prompts import PROMPTS, find_prompt, read_captions, re
 from data_engine.annotations import cover_to_turn, merge_samples, scene_to_sample
 from data_engine.labels import crop_mask
 from data_engine.objects import Scene
+from data_engine.places import PLACES
+from data_engine.recipes import RECIPES
+from data_engine.sources import hit_uav
 from tests.data_engine.made_corpora import say
 from vlm.errors import DataError
 from vlm.geometry.shapes import HBB
@@ -126,6 +130,7 @@ def test_the_sentence_says_what_is_annotated():
         ("in the center", ("center",)),
         ("in the lower middle part", ("bottom",)),
         ("in the left half", ("top left", "top", "left", "center", "bottom left", "bottom")),
+        ("away from the center", tuple(place for place in PLACES if place != "center")),
         ("along the southern edge", ("bottom left", "bottom", "bottom right")),
     ],
 )
@@ -232,3 +237,34 @@ def test_objects_are_read_by_number():
     for text in ('{"objects": [{"text": "a"}]}', '{"objects": ["a"]}', '{"objects": [{"number": "x", "text": "a"}]}'):
         with pytest.raises(DataError, match="expected"):
             read_objects(text)
+
+
+def test_what_our_own_recipes_say_is_never_a_contradiction():
+    for sample, names in ((airport(), ("box_caption",)), (landscape(), ("landcover",))):
+        facts = collect_facts(sample)
+        said = [
+            turn.answer.template
+            for name in names
+            for seed in range(20)
+            for made in RECIPES[name](sample, seed)
+            for turn in made.turns
+            if turn.answer.task == "caption"
+        ]
+        assert len(said) >= 20
+        assert [(text, find_contradiction(text, facts)) for text in said if find_contradiction(text, facts)] == []
+
+
+def test_what_is_true_of_one_image_is_mostly_not_of_another(shared_data):
+    scenes = list(islice(hit_uav.load_scenes(shared_data / "hit_uav", split="val"), 40))
+    samples = [scene_to_sample(scene) for scene in scenes]
+    facts = [collect_facts(sample) for sample in samples]
+    captions = [
+        (at, made.turns[0].answer.template)
+        for at, sample in enumerate(samples)
+        for made in RECIPES["box_caption"](sample, 0)
+        if made.task == "caption"
+    ]
+    assert len(captions) >= 40
+    assert not any(find_contradiction(text, facts[at]) for at, text in captions)
+    others = [find_contradiction(text, facts[(at + 7) % 40]) is not None for at, text in captions]
+    assert sum(others) > 0.6 * len(others)
