@@ -179,7 +179,7 @@ def save_state(
     engine.save(out, step=step, minutes=minutes)
     if engine.rank == 0:
         save_checkpoint(model, processor, out / "model")
-        run = {"config": asdict(config), "commit": current_commit(), "step": step, "minutes": round(minutes, 1)}
+        run = {"config": asdict(config), "commit": current_commit(), "step": step, "minutes": round(minutes, 2)}
         (out / "model" / "training.json").write_text(json.dumps(run, indent=1) + "\n")
 
 
