@@ -1,10 +1,14 @@
-"""Procedural overhead scenes with exact labels: seeded, georeferenced, one or two dates.
+"""Procedural overhead scenes with exact labels: seeded, georeferenced, one or two dates, in colour, more bands or radar.
 
 records     Layout (what stands where), Look (a day), Scene, ScenePair, SceneObject
-kinds       scene class -> layout function (places_*), built with builder and parts
-paint       a layout under a look -> pixels (surfaces, canvas, paint_*, trees, looks)
-labels      a layout -> objects and land cover; captions, turns: words and instruction samples
-render, pairs, geotiff, demo, feed: what others call
+kinds       scene class -> layout function (places_*, towns), built with builder and parts; wide ones above 2 m a pixel
+paint       a layout under a look -> pixels (surfaces, canvas, sketch, paint_*, shadows, trees, looks)
+spectral    painted pixels and materials -> Sentinel-2's bands; radar: a layout -> backscatter with speckle
+labels      a layout -> objects and land cover; captions, relations
+render      a seed -> a scene; pairs (sites, events): two dates and what happened between them
+turns       a scene -> questions (change_turns: a pair); samples: with images; facts: annotations for `generate`
+paste       real instances into real backgrounds
+corpus      units of work for `python -m data_engine synth` (paste_corpus: of pasted images); geotiff, demo, feed
 """
 
 from __future__ import annotations

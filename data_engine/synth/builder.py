@@ -182,10 +182,10 @@ class Builder:
         block = self.occupied[top : max(0, bottom), left : max(0, right)]
         if not cv2.countNonZero(block):
             return FREE
-        x, y = cx + MARGIN_PX - left, cy + MARGIN_PX - top
-        outline = place(unit, cx=x, cy=y, length_px=length_px, width_px=width_px, angle_deg=turn_deg)
+        x, y = 16 * (cx + MARGIN_PX - left) - 8, 16 * (cy + MARGIN_PX - top) - 8
+        fixed = place(unit, cx=x, cy=y, length_px=16 * length_px, width_px=16 * width_px, angle_deg=turn_deg)
         mask = np.zeros(block.shape, np.uint8)
-        cv2.fillPoly(mask, [to_fixed(outline)], 255, shift=4)
+        cv2.fillPoly(mask, [fixed.astype(np.int32)], 255, shift=4)
         return int(np.bitwise_or.reduce((block & mask).ravel()))
 
     def free(self, ring_m: np.ndarray) -> bool:

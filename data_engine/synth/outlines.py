@@ -56,8 +56,8 @@ def place(unit: np.ndarray, *, cx: float, cy: float, length_px: float, width_px:
     """Scale, turn and move a unit outline (N, 2) into image pixels."""
     angle = math.radians(angle_deg)
     cos, sin = math.cos(angle), math.sin(angle)
-    turned = np.dot(unit, np.array(((length_px * cos, length_px * sin), (-width_px * sin, width_px * cos))))
-    turned += np.array((cx, cy))
+    turned = unit @ np.array(((length_px * cos, length_px * sin), (-width_px * sin, width_px * cos)))
+    turned += (cx, cy)
     return turned
 
 

@@ -74,9 +74,9 @@ def add_building(
 
 
 def _vary(b: Builder, paint: Paint, spread: float = 0.07) -> Paint:
-    factor = 1 + spread * float(b.rng.standard_normal())
-    red, green, blue = (min(255, max(0, int(channel * factor))) for channel in paint[1])
-    return paint[0], (red, green, blue)
+    factor = max(0.0, 1 + spread * float(b.rng.standard_normal()))
+    red, green, blue = paint[1]
+    return paint[0], (min(255, int(red * factor)), min(255, int(green * factor)), min(255, int(blue * factor)))
 
 
 def add_tree(b: Builder, x: float, y: float, *, size: float | None = None, avoid: int = SOLID | PAVED | TREE) -> bool:

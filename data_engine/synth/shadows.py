@@ -83,5 +83,5 @@ def darken(rgb: np.ndarray, layer: np.ndarray) -> None:
     if not layer.any():
         return
     keep = 255 - np.arange(256)[:, None] * np.array(DARKNESS)
-    kept = cv2.LUT(cv2.merge([layer, layer, layer]), keep.round().astype(np.uint8)[None])
+    kept = cv2.applyColorMap(layer, keep.round().astype(np.uint8)[:, None])
     cv2.multiply(rgb, kept, dst=rgb, scale=1 / 255)

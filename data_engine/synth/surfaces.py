@@ -84,7 +84,7 @@ SURFACES: dict[str, Surface] = {
 
 @lru_cache(maxsize=256)
 def ramp_table(surface: str, season_percent: int) -> np.ndarray:
-    """Interpolate a surface's ramp, mixed from lush to dry, into a lookup table (1, 256, 3) uint8."""
+    """Interpolate a surface's ramp, mixed from lush to dry, into a lookup table (256, 1, 3) uint8."""
     entry, season = SURFACES[surface], season_percent / 100
     at = np.linspace(0, 1, 256)
 
@@ -92,7 +92,7 @@ def ramp_table(surface: str, season_percent: int) -> np.ndarray:
         return np.interp(at, np.linspace(0, 1, len(ramp)), [colour[band] for colour in ramp])
 
     mixed = [channel(entry.lush, i) * (1 - season) + channel(entry.dry, i) * season for i in range(3)]
-    return np.stack(mixed, axis=-1).round().astype(np.uint8)[None]
+    return np.stack(mixed, axis=-1).round().astype(np.uint8)[:, None]
 
 
 def _canopy(rng: np.random.Generator, shape: tuple[int, int], gsd_m: float, shadow_deg: float) -> np.ndarray:
@@ -137,7 +137,7 @@ def _grow_scrub(rgb: np.ndarray, season: float, gsd_m: float, rng: np.random.Gen
     sparse = float(rng.uniform(150, 215))
     grown = cv2.addWeighted(tufts, 4.0, patches, 1.6, -128 * 1.6 - 4.0 * sparse)
     dark = 1 - np.array((0.42, 0.34 + 0.1 * season, 0.42))[None] * (np.arange(256)[:, None] / 255)
-    shade = cv2.LUT(cv2.merge([grown, grown, grown]), (255 * dark).round().astype(np.uint8)[None])
+    shade = cv2.applyColorMap(grown, (255 * dark).round().astype(np.uint8)[:, None])
     cv2.multiply(rgb, shade, dst=rgb, scale=1 / 255)
 
 
@@ -173,4 +173,4 @@ def render_surface(
         index = cv2.add(index, _canopy(rng, shape, gsd_m, shadow_deg), dtype=cv2.CV_8U)
     if entry.rows_m and row_deg is not None:
         index = cv2.add(index, _rows(shape, gsd_m, entry.rows_m, row_deg), dtype=cv2.CV_8U)
-    return cv2.LUT(cv2.merge([index, index, index]), ramp_table(surface, round(season * 100)))
+    return cv2.applyColorMap(index, ramp_table(surface, round(season * 100)))
