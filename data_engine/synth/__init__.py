@@ -1,4 +1,4 @@
-"""Procedural overhead scenes with exact labels: seeded, georeferenced, one or two dates, in colour, more bands or radar.
+"""Procedural overhead scenes with exact labels: seeded, georeferenced, one or two dates, colour, more bands or radar.
 
 records     Layout (what stands where), Look (a day), Scene, ScenePair, SceneObject
 kinds       scene class -> layout function (places_*, towns), built with builder and parts; wide ones above 2 m a pixel
