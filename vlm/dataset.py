@@ -72,7 +72,7 @@ def grid_of(dataset: DatasetReader) -> Grid:
             return Grid(dataset.width, dataset.height, text, None, _unwrapped(gcps) if geographic else gcps)
         if dataset.rpcs is not None:
             return Grid(dataset.width, dataset.height, "EPSG:4326", None, _unwrapped(_rpc_points(dataset)))
-        return Grid(dataset.width, dataset.height)
+        return Grid(dataset.width, dataset.height, crs_text(crs))
 
 
 def crs_text(crs: Any) -> str | None:

@@ -23,7 +23,7 @@ WGS84 = "OGC:CRS84"
 POLE_DEG = 89.999
 _PROBES = 5
 _QUARTER_DEG, _MOST_LON_DEG = 90.0, 540.0
-_LEAST_PIXEL, _SLACK = 0.002, 0.01
+_LEAST_PIXEL, _ROUND_TRIP_SLACK = 0.002, 1000.0
 NOMINAL_TOLERANCE = 0.01
 _SEMI_MAJOR_M = 6378137.0
 _ECCENTRICITY2 = 0.0066943799901413165
@@ -149,7 +149,7 @@ class Grid:
 @lru_cache(maxsize=64)
 def _find_flaw(grid: Grid) -> str | None:
     if grid.transform is None and not grid.gcps:
-        return None
+        return None if grid.crs is None else "it has a coordinate system, but no transform and no ground control points"
     if grid.crs is None:
         return "it has no coordinate system"
     if not _is_on_earth(grid.crs):
@@ -179,9 +179,8 @@ def _misplaced(grid: Grid) -> str | None:
         return f"its coordinates ({reach}) look like degrees, but its coordinate system counts {crs.linear_units}s"
     lon, lat = _reproject(grid.crs, WGS84, x, y)
     back_x, back_y = _reproject(WGS84, grid.crs, lon, lat)
-    slack = _SLACK * max(np.ptp(x), np.ptp(y))
     with np.errstate(invalid="ignore"):
-        if (np.hypot(back_x - x, back_y - y) <= slack).any():
+        if (np.hypot(back_x - x, back_y - y) <= _ROUND_TRIP_SLACK).any():
             return None
     return f"its coordinates ({reach}) lie nowhere on the earth in this coordinate system"
 

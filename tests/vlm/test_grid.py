@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.vlm.made_rasters import with_gcps, with_rpc
+from tests.vlm.made_rasters import with_gcps, with_rpc, write_raster
 from vlm.dataset import grid_of, open_dataset
 from vlm.errors import RasterError
 from vlm.gcps import GroundPoint, fit_gcps
@@ -229,6 +229,13 @@ def test_a_crs_that_cannot_be_right_leaves_pixels_and_a_reason(crs: str | None, 
 def test_unusual_but_possible_places_have_no_flaw(crs: str, transform: Affine6) -> None:
     grid = Grid(100, 100, crs, transform)
     assert grid.flaw is None and grid.georeferenced
+
+
+def test_a_crs_without_a_transform_is_said(tmp_path: Path) -> None:
+    write_raster(tmp_path / "only.tif", np.ones((1, 9, 9), np.uint8), crs="EPSG:32633")
+    grid = grid_of(open_dataset(str(tmp_path / "only.tif")))
+    assert grid.crs == "EPSG:32633" and not grid.georeferenced
+    assert grid.flaw == "it has a coordinate system, but no transform and no ground control points"
 
 
 def test_control_points_at_the_corners_of_a_long_strip_place_it() -> None:
