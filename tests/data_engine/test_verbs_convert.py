@@ -218,7 +218,7 @@ def make_large_rsicd(root: Path, images: int) -> Path:
 def test_a_stopped_command_goes_on_and_gives_the_same_bytes(
     tmp_path: Path, run: Run, how: signal.Signals, workers: int
 ) -> None:
-    root, out = make_large_rsicd(tmp_path / "rsicd", 150), tmp_path / "out"
+    root, out = make_large_rsicd(tmp_path / "rsicd", 500), tmp_path / "out"
     arguments = ["convert", "rsicd", str(root), str(out), "--embed", "--shard-samples", "2"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
@@ -226,7 +226,7 @@ def test_a_stopped_command_goes_on_and_gives_the_same_bytes(
         cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     deadline = time.monotonic() + 60
-    while not (out / ".units" / "00010.json").exists() and time.monotonic() < deadline:
+    while not (out / ".units" / "00002.json").exists() and time.monotonic() < deadline:
         time.sleep(0.005)
     os.killpg(process.pid, how)  # as a terminal does: the workers hear it too
     message = process.communicate(timeout=60)[1]
