@@ -193,7 +193,7 @@ def test_boxes_in_tables_are_in_the_pixels_of_the_image_they_name() -> None:
 
 
 def test_a_region_without_a_place_in_its_file_is_refused_in_words() -> None:
-    far = Grid(10, 10, "EPSG:3035", (1e6, 0.0, -5e7, 0.0, -1e6, 5e7))
+    far = Grid(10, 10, "EPSG:3035", (5e6, 0.0, 4321000 - 25e6, 0.0, -5e6, 3210000 + 25e6))
     answer = replace(warped(Region(HBB(1, 1, 2, 2), "x", image=1)), grids=(far, far), file_grids=(far, OWN))
     with pytest.raises(OutputError, match=r"has no place in the pixels of after\.tif"):
         answers_to_coco([answer])
