@@ -11,6 +11,7 @@ from data_engine.stage import Unit
 from data_engine.store.ledger import Ledger
 from data_engine.synth.facts import pair_facts, scene_facts
 from data_engine.synth.geotiff import encode_geotiff
+from data_engine.synth.kinds import shown_kinds
 from data_engine.synth.pairs import render_pair
 from data_engine.synth.render import SENSORS, render_scene
 from data_engine.synth.samples import pair_samples, scene_samples

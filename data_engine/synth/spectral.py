@@ -20,8 +20,8 @@ FOUR_BANDS = ("B2", "B3", "B4", "B8")
 SCALE = 10_000
 """Digital numbers of a reflectance of 1, as in Sentinel-2's products."""
 VISIBLE = {"B2": 2, "B3": 1, "B4": 0}
-WEIGHTS = np.array(((0.3, 0.4, 0.3), (0.7, 0.2, 0.1)), np.float32)
-"""How red, green and blue count for the brightness of a pixel: of plants, and of all else, whose spectra rise."""
+WEIGHTS = np.array(((0.3, 0.4, 0.3), (1.0, 0.0, 0.0)), np.float32)
+"""How red, green and blue count for the brightness of a pixel: of plants; all else goes on from its red."""
 PATH = (0.105, 0.080, 0.050, 0.030, 0.025, 0.020, 0.016, 0.012, 0.011, 0.008, 0.001, 0.004, 0.002)
 """Light that the air adds in S2_BANDS, as reflectance."""
 ABSORBED = {"B9": 0.35, "B10": 0.004}

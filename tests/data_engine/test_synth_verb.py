@@ -84,3 +84,5 @@ def test_corpora_that_cannot_be_made_are_refused() -> None:
         Corpus(1, 0, sensor="x")
     with pytest.raises(DataError, match="0 scenes and 0 pairs"):
         Corpus(0, 0)
+    with pytest.raises(DataError, match="a pixel of 20 m cannot be laid out"):
+        Corpus(1, 0, gsds_m=(0.5, 20))
