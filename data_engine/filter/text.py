@@ -20,6 +20,8 @@ from vlm.records import Sample, Task, Turn
 
 CHECKED: Final[tuple[Task, ...]] = ("caption", "region", "change", "chat", "vqa")
 """Tasks whose answers are language."""
+MOST_WORDS: Final = 400
+"""Words of the longest answer that is kept by default."""
 _MARKUP: Final = re.compile(
     r"https?://|www\.|</?[a-z][^>]*>|&[a-z]+;|\.(?:jpe?g|png|tiff?|gif)\b|[A-Za-z]:\\|\{\{|\}\}|[�\x00-\x08]",
     re.IGNORECASE,
@@ -36,7 +38,7 @@ class TextRules:
     """
 
     language: str | None = "en"
-    most_words: int = 400
+    most_words: int = MOST_WORDS
     most_in_row: int = 2
     most_share: float = 0.4
     long_words: int = 10

@@ -22,7 +22,7 @@ from data_engine.store.schema import Row, arrow_schema, row_to_sample, sample_to
 from data_engine.store.shards import read_shard
 from data_engine.store.writer import Writer
 from vlm.errors import DataError
-from vlm.records import Sample
+from vlm.records import Sample, Task
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,12 +51,12 @@ class DealShard:
 
     def __call__(self, unit: Unit, ledger: Ledger) -> Iterator[Sample]:
         folder, shard, part, before = unit.payload
-        ranks: Counter[str] = Counter(before)
+        rows = {task: self._place(part, task, before, count) for task, count in shard.counts.get("task", {}).items()}
         left_out: Counter[str] = Counter()
         for sample in read_shard(folder, shard, ledger):
-            cell = self.plan.find(part, sample.task)
-            (places,) = self.plan.place(cell, np.array([ranks[sample.task]]))
-            ranks[sample.task] += 1
+            places = next(rows.get(sample.task, iter(())), None)
+            if places is None:
+                raise DataError(f"{folder / shard.file} holds more {sample.task} samples than its manifest counts")
             left_out[sample.task] += not len(places)
             ledger.made += max(0, len(places) - 1)
             for place in places.tolist():
@@ -65,6 +65,11 @@ class DealShard:
         for task, count in left_out.items():
             if count:
                 ledger.drop("not drawn", f"{count} {task} samples", unit.key, count=count, fault=False)
+
+    def _place(self, part: int, task: Task, before: dict[str, int], count: int) -> Iterator[np.ndarray]:
+        """Give the places of each of the `count` samples of a task in a shard, in order."""
+        first = before.get(task, 0)
+        return iter(self.plan.place(self.plan.find(part, task), np.arange(first, first + count)))
 
 
 class DealWriter(Writer):

@@ -8,6 +8,8 @@ from typing import Annotated, Final
 
 import typer
 
+from data_engine.filter.signature import SIMILARITY
+from data_engine.filter.text import MOST_WORDS, TextRules
 from data_engine.verbs.options import DryRun, MaxRejects, Out, Ray, Seed, Workers, build_options, report
 from vlm.errors import DataError
 
@@ -31,9 +33,9 @@ def filter_(
     stores: _Stores,
     out: Out,
     against: _Against = None,
-    similarity: _Similarity = 0.93,
+    similarity: _Similarity = SIMILARITY,
     language: _Language = "en",
-    longest: Annotated[int, typer.Option(metavar="WORDS", min=1, help="The most words of an answer.")] = 400,
+    longest: Annotated[int, typer.Option(metavar="WORDS", min=1, help="The most words of an answer.")] = MOST_WORDS,
     clip: _Clip = None,
     least_cosine: Annotated[float, typer.Option(help="With --clip: the least cosine of caption and image.")] = 0.0,
     most_spread: Annotated[float, typer.Option(help="With --clip: its most spread over quarter turns.")] = 1.0,
@@ -49,7 +51,6 @@ def filter_(
     """
     from data_engine.filter.clean import CleanRules, clean
     from data_engine.filter.scores import ScoreRules
-    from data_engine.filter.text import TextRules
 
     if clip is None and (least_cosine > 0 or most_spread < 1):
         raise DataError("--least-cosine and --most-spread need a model that scores: name its directory with --clip")
@@ -63,8 +64,10 @@ def filter_(
     shared = Counter(overlap.store for overlap in overlaps)
     for store in () if dry_run else against or ():
         found = [overlap for overlap in overlaps if overlap.store == store.name]
-        images = len({overlap.held_out for overlap in found})
-        typer.echo(f"{store}: {len(found)} images of the corpus show {images} of its images; samples of these leave")
+        mine, theirs = ({getattr(overlap, name) for overlap in found} for name in ("image", "held_out"))
+        typer.echo(
+            f"{store}: {len(mine)} images of the corpus show {len(theirs)} of its images; samples of these leave"
+        )
         for overlap in found[:_SHOWN]:
             typer.echo(f"  {overlap.image} is {overlap.held_out}, {overlap.move} ({overlap.similarity:.3f})")
         if len(found) > _SHOWN:
