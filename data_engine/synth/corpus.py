@@ -43,6 +43,8 @@ class Corpus:
     def __post_init__(self) -> None:
         if self.sensor not in SENSORS:
             raise DataError(f"sensor {self.sensor!r} is unknown: expected one of {', '.join(SENSORS)}")
+        for gsd_m in self.gsds_m:
+            shown_kinds(gsd_m)
         if not self.scenes + self.pairs > 0 or max(self.scenes, self.pairs) > MOST_PLACES:
             raise DataError(
                 f"{self.scenes} scenes and {self.pairs} pairs cannot be made: expected one of the two at least, and at "
