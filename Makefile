@@ -32,7 +32,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	  done; \
 	  test -n "$$found" || { echo "Nadir needs Python 3.11 or newer, and none is on the PATH: install it and run make again." >&2; exit 2; }; \
 	  $$found -m venv $(VENV); }
-	$(PY) -m pip install --quiet --no-compile $(PIP_ARGS) -c constraints.txt -e '.[dev,train,eval]'
+	$(PY) -m pip install --quiet --no-compile $(PIP_ARGS) -c constraints.txt -e '.[dev,train,eval,ray]'
 	@touch $@
 
 .PHONY: demo
