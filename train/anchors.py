@@ -1,9 +1,9 @@
 """An auxiliary loss that tells the Q-former where the answer lies: each anchored query says whether it holds it.
 
-The language model alone learns to look from its own tokens' loss, and very slowly so: after 30,000 conversations a
-small model still wrote the commonest coordinates. Here every anchored query is asked directly, as the cells of a
-one-stage detector are (YOLO: Redmon et al., 2016): does the centre of a region of the answer lie in your cell, where in
-it, and how large is it? The answer needs none of this; the head is `AnchoredQFormer.locate`.
+From the loss of the answer's tokens alone, which reaches the Q-former through the language model, a small model learns
+where things are very slowly. Here every anchored query is asked directly, as the cells of a one-stage detector are
+(YOLO: Redmon et al., 2016): does the centre of a region of the answer lie in your cell, where in it, and how large is
+it? The answer needs none of this; the head is `AnchoredQFormer.locate`.
 
 Legend: T tiles, G anchors a side, Q queries.
 """
