@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -24,6 +23,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from benchmarks.path import name_commit, name_machine
 
 if TYPE_CHECKING:
     import numpy as np
@@ -180,7 +181,7 @@ def render(found: dict[str, list[tuple[str, list[Got]]]], images: int) -> str:
     """Write the tables as Markdown, the arithmetic of the projection with them."""
     lines = [
         "# The data engine: samples a second, memory, processes, Ray", "",
-        f"Machine: {_machine()}. Commit {_commit()}. Command: `python -m benchmarks.data_engine`.",
+        f"Machine: {name_machine()}. Commit {name_commit()}. Command: `python -m benchmarks.data_engine`.",
         f"Corpus: {images:,} images of {SIZE_PX} px, {CAPTIONS} captions and {BOXES} boxes each (synth: as many "
         "scenes). Samples are those read and made; seconds are those of the ledger, without the start of Python, CPU "
         f"time is all of the command's. One process. Projected: CPU s a sample x {TARGET_SAMPLES:,} samples / "
@@ -208,19 +209,6 @@ def render(found: dict[str, list[tuple[str, list[Got]]]], images: int) -> str:
     ]  # fmt: skip
     lines += [f"| {name} | {got.seconds:.1f} | {got.rate:,.0f} |" for name, (got,) in found["sharing"]]
     return "\n".join(lines) + "\n"
-
-
-def _machine() -> str:
-    names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    model = names[0].split(":")[1].strip() if names else platform.machine()
-    return f"{len(names)} x {model}, Linux, Python {platform.python_version()}"
-
-
-def _commit() -> str:
-    done = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    return done.stdout.strip() or "unknown"
 
 
 def main() -> None:

@@ -178,7 +178,7 @@ def render(rasters: list[tuple[str, dict[str, float]]], imports: list[tuple[str,
     """Write both tables as Markdown, with ratios to the first row of each."""
     base = rasters[0][1]
     lines = [
-        "# Imagery: memory and time to first tile", "", f"Machine: {_machine()}. Commit {_commit()}.",
+        "# Imagery: memory and time to first tile", "", f"Machine: {name_machine()}. Commit {name_commit()}.",
         f"Command: `python benchmarks/path.py`. Each row is a process of its own, {REPEATS} times, disk warm: the "
         "shortest times (others work on the machine, so CPU time is given too), the largest memory.", "",
         f"First tile: from before the imports to a rendered {TILE_PX} px thumbnail of the whole image, its stretch "
@@ -203,13 +203,15 @@ def render(rasters: list[tuple[str, dict[str, float]]], imports: list[tuple[str,
     return "\n".join(lines) + "\n"
 
 
-def _machine() -> str:
+def name_machine() -> str:
+    """Name the processor and the Python that a table was measured with."""
     names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     model = names[0].split(":")[1].strip() if names else platform.machine()
     return f"{len(names)} x {model}, Linux, Python {platform.python_version()}"
 
 
-def _commit() -> str:
+def name_commit() -> str:
+    """Name the commit that a table was measured at."""
     done = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
     )

@@ -18,7 +18,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -74,6 +74,14 @@ class SftConfig:
     seed: int = 0
 
 
+class PlaceTokens(NamedTuple):
+    """Name the tokens that places are written with: both brackets and the integers 0, 1, ..., K-1."""
+
+    opening: int
+    closing: int
+    numbers_K: torch.Tensor
+
+
 def train_sft(
     model: NadirForConditionalGeneration,
     processor: NadirProcessor,
@@ -85,8 +93,9 @@ def train_sft(
     optimizer = torch.optim.AdamW(parameter_groups(model, config), lr=config.learning_rate, betas=(0.9, 0.98))
     engine = build_engine(model, optimizer, batch=config.batch, clip_norm=config.clip_norm)
     step, spent = engine.resume(out)
-    brackets = processor.tokenizer.convert_tokens_to_ids(["[", "]"])
-    tokens = torch.tensor([*brackets, *number_ids(processor.tokenizer)])
+    device = next(model.parameters()).device
+    opening, closing = processor.tokenizer.convert_tokens_to_ids(["[", "]"])
+    places = PlaceTokens(opening, closing, torch.tensor(number_ids(processor.tokenizer), device=device))
     progress = Progress("sft", out / "log.jsonl", (config.minutes - spent) * 60)
     anchors = AnchorLoss(model.qformer)
     set_training(model)
@@ -100,7 +109,7 @@ def train_sft(
         if done >= 1:
             break
         set_rate(optimizer, config, step, done)
-        loss, where = forward_loss(engine.model, batch, tokens, config, anchors)
+        loss, where = forward_loss(engine.model, batch, places, config, anchors)
         engine.step(loss + config.anchor_weight * where)
         step += 1
         progress.step(step, loss=float(loss.detach()), anchors=float(where.detach()), pairs=config.batch)
@@ -111,7 +120,7 @@ def train_sft(
 
 
 def forward_loss(
-    model: nn.Module, batch: BatchFeature, tokens: torch.Tensor, config: SftConfig, anchors: AnchorLoss
+    model: nn.Module, batch: BatchFeature, places: PlaceTokens, config: SftConfig, anchors: AnchorLoss
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Run one batch forward and give the loss of its answers and that of its anchors."""
     device = next(model.parameters()).device
@@ -122,11 +131,9 @@ def forward_loss(
     with torch.autocast(device.type, torch.bfloat16, enabled=config.bf16):
         logits_MV = model(**inputs, logits_at=answered_BS, use_cache=False).logits
     labels_M = labels_BS[labels_BS != -100]
-    opening, closing, *numbers = tokens.tolist()
-    places_M = inside_brackets(labels_M, opening, closing)
+    places_M = inside_brackets(labels_M, places.opening, places.closing)
     weights_M = answer_weights(answered_BS) * torch.where(places_M, config.place_weight, 1.0)
-    numbers_K = torch.tensor(numbers, device=device)
-    loss = answer_loss(logits_MV, labels_M, numbers_K, config.sigma, soft_M=places_M, weights_M=weights_M)
+    loss = answer_loss(logits_MV, labels_M, places.numbers_K, config.sigma, soft_M=places_M, weights_M=weights_M)
     return loss, loss.new_zeros(()) if targets is None else anchors(targets)
 
 
