@@ -22,6 +22,7 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
 
+from train.parameters import freeze_norms, group_parameters
 from train.pictures import is_spatial, jitter, load_rgb, random_crop, random_move
 from train.progress import Progress
 from vlm.checkpoint import save_checkpoint
@@ -183,21 +184,16 @@ def _contrast(
     return contrastive_loss(functional.normalize(image_BD, dim=-1), text, scale, same)
 
 
-def freeze_norms(module: nn.Module) -> None:
-    """Keep every batch normalisation of `module` on its running statistics: training sees what serving sees."""
-    for part in module.modules():
-        if isinstance(part, nn.modules.batchnorm._BatchNorm):
-            part.eval()
-
-
 def _groups(clip: CLIP, head: nn.Module, config: ClipConfig) -> list[dict[str, Any]]:
     """Split what is trained by learning rate, and leave vectors (norms, biases) without weight decay."""
     if config.encoder_groups is not None:
         cast(Any, clip.visual).lock(unlocked_groups=config.encoder_groups)
     slow = {id(parameter) for parameter in clip.visual.parameters()}
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for parameter in (*clip.parameters(), *head.parameters()):
-        if parameter.requires_grad:
-            rate = config.encoder_rate if id(parameter) in slow else 1.0
-            groups.setdefault((rate, config.weight_decay if parameter.ndim > 1 else 0.0), []).append(parameter)
-    return [{"params": params, "factor": rate, "weight_decay": decay} for (rate, decay), params in groups.items()]
+    return group_parameters(
+        (
+            parameter,
+            config.encoder_rate if id(parameter) in slow else 1.0,
+            config.weight_decay if parameter.ndim > 1 else 0.0,
+        )
+        for parameter in (*clip.parameters(), *head.parameters())
+    )

@@ -30,10 +30,10 @@ from torch.utils.data import DataLoader
 from transformers import BatchFeature
 
 from train.anchors import AnchorLoss
-from train.clip import freeze_norms
 from train.engine import Engine, build_engine
 from train.loss import answer_loss, answer_weights, inside_brackets
 from train.mixture import Feed, Mixture
+from train.parameters import freeze_norms, group_parameters
 from train.progress import Progress
 from train.tokenizer import number_ids
 from vlm.checkpoint import build_from_parts, save_checkpoint
@@ -153,16 +153,15 @@ def parameter_groups(model: NadirForConditionalGeneration, config: SftConfig) ->
     if config.encoder_groups is not None:
         visual.lock(unlocked_groups=config.encoder_groups)
     unlocked = {id(parameter) for parameter in visual.parameters() if parameter.requires_grad}
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    found = []
     for name, parameter in model.named_parameters():
+        rate = 1.0
         if name.startswith("encoder."):
-            patches = id(parameter) in unlocked and ".head." not in name
-            parameter.requires_grad_(patches and config.encoder_rate > 0)
-        if parameter.requires_grad:
-            rate = config.encoder_rate if name.startswith("encoder.") else 1.0
-            decay = config.weight_decay if parameter.ndim > 1 and "language_model.model.embed" not in name else 0.0
-            groups.setdefault((rate, decay), []).append(parameter)
-    return [{"params": params, "factor": rate, "weight_decay": decay} for (rate, decay), params in groups.items()]
+            rate = config.encoder_rate
+            parameter.requires_grad_(id(parameter) in unlocked and ".head." not in name and rate > 0)
+        decays = parameter.ndim > 1 and "language_model.model.embed" not in name
+        found.append((parameter, rate, config.weight_decay if decays else 0.0))
+    return group_parameters(found)
 
 
 def set_rate(optimizer: torch.optim.Optimizer, config: SftConfig, step: int, done: float) -> None:
