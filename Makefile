@@ -48,6 +48,12 @@ demo: $(INSTALLED) ## answer eight instructions (or [IMAGE=a.tif [IMAGE2=b.tif]]
 test: $(INSTALLED) ## run every test (PYTEST_ARGS="-k raster", WORKERS=2)
 	$(QUIET) $(PY) -m pytest -n $(WORKERS) $(PYTEST_ARGS)
 
+.PHONY: fuzz
+fuzz: $(INSTALLED) ## run the property tests on new random examples (ROUNDS=10)
+	@for round in $$(seq $(or $(ROUNDS),10)); do \
+	  NADIR_FUZZ=1 $(QUIET) $(PY) -m pytest -q -n $(WORKERS) -m hypothesis $(PYTEST_ARGS) || exit 1; \
+	done
+
 .PHONY: check
 check: $(INSTALLED) ## ruff, mypy and the house rules
 	$(PY) -m ruff check .

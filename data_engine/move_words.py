@@ -67,7 +67,7 @@ _REFUSED: Final = re.compile(
     | \b(?:turn|turns|turning|turned)\ (?:left|right)\b
     | \bon\ top\b
     | \b(?:top|bottom)\ of\ (?!{_PICTURE})
-    | (?<!from\ the\ )\btops?\ (?:is|are|floor|surface|layer|roof)\b
+    | (?<!\bfrom\ the\ )(?<!\bat\ the\ )\btops?\ (?:is|are|floor|surface|layer|roof)\b
     | \b(?:circle|circular|round|pointed|white|black|red|blue|green|grey|gray)\ tops?\b
     | {_NO_PLACE}\bright\ (?:in|on|at|by|beside|behind|between)\b
     | \b(?:left|right)\ (?:hand\b(?!\ side)|banks?\b) | \b(?:in|of\ the)\ (?:left|right)\ of\b

@@ -1,4 +1,4 @@
-"""What every test shares: no network, one thread each, and the real imagery when it lies beside the repository."""
+"""What every test shares: no network, one thread each, seeded examples, and the real imagery where it lies near."""
 
 from __future__ import annotations
 
@@ -6,11 +6,17 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+# The gate draws the same examples on every machine; `make fuzz` draws new ones in every round.
+settings.register_profile("gate", derandomize=True, deadline=None)
+settings.register_profile("fuzz", deadline=None, print_blob=True)
+settings.load_profile("fuzz" if os.environ.get("NADIR_FUZZ") else "gate")
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -28,6 +28,8 @@ moves = st.sampled_from(MOVES)
         ("left-most ship", "top-most ship", "right-most ship", "right-most ship"),
         ("2 from the left", "2 from the top", "2 from the right", "2 from the right"),
         ("a car in the top left", "a car in the top right", "a car in the bottom right", "a car in the top right"),
+        ("the ship at the top is green", "the ship on the right is green", "the ship at the bottom is green",
+         "the ship at the top is green"),
         ("at the top of the tile", "on the right of the tile", "at the bottom of the tile", "at the top of the tile"),
         ("Is it above the bus?", "Is it to the right of the bus?", "Is it below the bus?", "Is it above the bus?"),
         ("above", "to the right", "below", "above"),

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from vlm.codecs import parse_text, render_text
@@ -124,6 +124,7 @@ def test_quadrilaterals(dialect: str, size: tuple[int, int], values: list[tuple[
 @pytest.mark.parametrize("dialect", ["nadir", "falcon"])
 @law
 @given(size=sizes, values=st.lists(st.tuples(inside, inside), min_size=3, max_size=12))
+@example(size=(16, 8117), values=[(0, 0), (0, 1), (1, 0)])  # 1000 units are 8117.000000000001 px
 def test_polygons(dialect: str, size: tuple[int, int], values: list[tuple[float, float]]) -> None:
     ring = tuple((x * size[0], y * size[1]) for x, y in values)
     read = write_and_read(Polygon(ring), "poly", size, dialect)

@@ -6,9 +6,14 @@ from vlm.geometry.convert import polygon_area, polygons_from_shapely, to_shapely
 from vlm.geometry.shapes import Polygon
 
 
+_ROUNDING = 1e-9  # of the frame's side: what a point on the edge loses on its way through integers and back
+
+
 def is_inside(polygon: Polygon, width: float, height: float) -> bool:
-    """Say whether every point of a polygon lies inside a width x height frame in pixels."""
-    return all(0 <= x <= width and 0 <= y <= height for ring in (polygon.exterior, *polygon.holes) for x, y in ring)
+    """Say whether every point of a polygon lies inside a width x height frame in pixels, or on its edge."""
+    dx, dy = _ROUNDING * width, _ROUNDING * height
+    points = (point for ring in (polygon.exterior, *polygon.holes) for point in ring)
+    return all(-dx <= x <= width + dx and -dy <= y <= height + dy for x, y in points)
 
 
 def clip_polygon(polygon: Polygon, width: float, height: float) -> Polygon | None:
