@@ -5,7 +5,6 @@ from __future__ import annotations
 from vlm.geometry.convert import polygon_area, polygons_from_shapely, to_shapely
 from vlm.geometry.shapes import Polygon
 
-
 _ROUNDING = 1e-9  # of the frame's side: what a point on the edge loses on its way through integers and back
 
 
