@@ -67,10 +67,10 @@ format: $(INSTALLED) ## let ruff format and fix what it can
 	$(PY) -m ruff format .
 
 .PHONY: eval
-eval: $(INSTALLED) ## score a model (SUITE=rsicd-scene MODEL=folder LIMIT=100 DATA=folder of the public datasets)
+eval: $(INSTALLED) ## score a model (SUITE=rsicd-scene MODEL=folder or http://host:8000/v1 LIMIT=100 DATA=public datasets)
 	$(PY) -m data_engine.cases $(SUITE) $(DATA) out/eval/cases
 	$(PY) -m eval_suites run $(SUITE) --cases out/eval/cases --out $(EVAL) \
-	  $(if $(MODEL),--model $(MODEL)) $(if $(LIMIT),--limit $(LIMIT))
+	  $(if $(MODEL),--model '$(MODEL)') $(if $(DIALECT),--dialect $(DIALECT)) $(if $(LIMIT),--limit $(LIMIT))
 	$(PY) -m eval_suites report $(EVAL) $(SCORES) $(if $(MODEL)$(LIMIT),,--into README.md --into vlm/nano/README.md)
 
 .PHONY: nano

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from eval_suites.cases import load_cases
+from eval_suites.models.find import find_model
+from eval_suites.models.options import add_model_options, read_model_options
 from eval_suites.progress import Progress
 from eval_suites.report import insert_headlines, load_results, render_scores
 from eval_suites.run import RunConfig, run_suite
@@ -36,12 +38,10 @@ def build_parser() -> argparse.ArgumentParser:
     run = verbs.add_parser("run", help="ask a model the cases of a suite and score it")
     run.add_argument("suite", help="a suite, or all that have cases")
     run.add_argument("--cases", type=Path, required=True, help="SUITE.jsonl, or the folder that holds it")
-    run.add_argument("--model", type=Path, help="a checkpoint directory; the built-in model by default")
-    run.add_argument("--name", help="the model's name in the results")
-    run.add_argument("--device", default="cpu")
     run.add_argument("--out", type=Path, default=Path("out/eval"), help="results go to OUT/SUITE")
-    run.add_argument("--batch", type=int, default=RunConfig().batch, help="cases asked at once")
+    run.add_argument("--batch", type=int, help="cases asked at once")
     run.add_argument("--limit", type=int, help="a seeded subset of this many cases")
+    add_model_options(run)
     report = verbs.add_parser("report", help="write the page of scores from the results")
     report.add_argument("results", type=Path)
     report.add_argument("page", type=Path)
@@ -54,21 +54,24 @@ def run(given: argparse.Namespace) -> dict[str, Any]:
     """Run the suites asked for, one after the other, with one model; give each suite's headline."""
     names = _chosen(given.suite, given.cases)
     files = [load_cases(_case_path(given.cases, name)) for name in names]
-    from eval_suites.checkpoint import CheckpointAnswerer
-
-    answerer = CheckpointAnswerer(given.model, name=given.name, device=given.device)
+    answerer = find_model(given.model, read_model_options(given))
     facts = {
         "commit": _commit(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {given.device}",
     }
     config = RunConfig(batch=given.batch, limit=given.limit)
     headlines = {}
-    for name, file in zip(names, files, strict=True):
-        with Progress() as progress:
-            result = run_suite(find_suite(name), file, answerer, given.out, config, facts=facts, track=progress.step)
-        value = result["scores"][result["headline"]]
-        headlines[name] = {result["headline"]: round(value["value"], 4), "n": result["n"]}
-        LOG.info("%s: %s %.4f, n %d", name, result["headline"], value["value"], result["n"])
+    try:
+        for name, file in zip(names, files, strict=True):
+            with Progress() as progress:
+                result = run_suite(
+                    find_suite(name), file, answerer, given.out, config, facts=facts, track=progress.step
+                )
+            value = result["scores"][result["headline"]]
+            headlines[name] = {result["headline"]: round(value["value"], 4), "n": result["n"]}
+            LOG.info("%s: %s %.4f, n %d", name, result["headline"], value["value"], result["n"])
+    finally:
+        answerer.close()
     return headlines
 
 

@@ -20,6 +20,7 @@ from eval_suites.score_change import change_measures, count_pixels, draw_regions
 from eval_suites.scored import Scorer, Training
 from vlm.geometry import HBB, OBB, Geometry, iou_matrix
 
+BLIND = "blind (the same model without the image)"
 BOX_DRAWS = 400
 SEED = 0
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,10 +19,17 @@ from vlm.errors import DataError
 from vlm.geometry.shapes import HBB, OBB, Geometry, Mask, Window
 from vlm.records import Region
 
+Form = Literal["", "box", "boxes", "obb", "obbs", "mask"]
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Hold one question: images (paths, sizes in pixels), a window of them, and its targets in pixels of the image."""
+    """Hold one question: images (paths, sizes in pixels), a window of them, and its targets in pixels of the image.
+
+    `sizes` may be empty where no answer holds geometry. `form` is the geometry that is asked for and `phrase` what it
+    is asked of; `options` are the choices of a multiple choice question. `truth` is the target as the suite's rule
+    takes it (None: the answers) and `values` are the fields beside it that the rule reads.
+    """
 
     id: str
     group: str
@@ -33,6 +40,11 @@ class Case:
     category: str
     answers: tuple[str, ...]
     regions: tuple[Region, ...]
+    form: Form = ""
+    phrase: str = ""
+    options: tuple[str, ...] = ()
+    truth: Any = None
+    values: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def target(self) -> str:

@@ -19,7 +19,8 @@ class Progress:
 
     def __init__(self) -> None:
         console = Console(stderr=True)
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        score = TextColumn("{task.fields[score]}")
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), score)
         self._bar = Bar(*columns, console=console, disable=not console.is_terminal)
         self._tasks: dict[str, TaskID] = {}
         self._began: dict[str, float] = {}
@@ -34,14 +35,15 @@ class Progress:
     ) -> None:
         self._bar.stop()
 
-    def step(self, title: str, done: int, total: int) -> None:
-        """Report that `done` of `total` cases of a stage are answered."""
+    def step(self, title: str, done: int, total: int, score: str = "") -> None:
+        """Report that `done` of `total` cases of a stage are answered, and their score so far."""
         now = time.monotonic()
         began = self._began.setdefault(title, now)
         if title not in self._tasks:
-            self._tasks[title] = self._bar.add_task(title, total=total)
-        self._bar.update(self._tasks[title], completed=done)
+            self._tasks[title] = self._bar.add_task(title, total=total, score="")
+        self._bar.update(self._tasks[title], completed=done, score=score)
         if self._bar.disable and done and (now - self._last >= EVERY_S or done == total):
             rate = done / max(1e-6, now - began)
-            LOG.info("%s: %d of %d, %.1f/s, %.0f s left", title, done, total, rate, (total - done) / max(rate, 1e-6))
+            left_s = (total - done) / max(rate, 1e-6)
+            LOG.info("%s: %d of %d, %.1f/s, %.0f s left %s", title, done, total, rate, left_s, score)
             self._last = now

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from eval_suites.baselines import BLIND
 from eval_suites.suites import SUITES
 from vlm.errors import DataError
 from vlm.output import write_text
@@ -68,6 +69,8 @@ def is_clear(result: Result) -> bool:
     """Say whether the model beats its blind baseline by more than two standard errors and every other by any amount."""
     sign = -1 if result["lower_is_better"] else 1
     gain, name = result["gain_over_blind"], result["headline"]
+    if gain is None or not result["baselines"]:
+        return False
     error = gain["standard_error"]
     best = max(sign * values[name]["value"] for values in result["baselines"].values())
     return error is not None and sign * gain["value"] > 2 * error and sign * result["scores"][name]["value"] > best
@@ -84,15 +87,16 @@ def _provenance(results: list[Result]) -> str:
 
 def _headline(result: Result, link: str) -> str:
     name = result["headline"]
-    blind, *others = result["baselines"].items()
+    blind = result["baselines"].get(BLIND)
+    others = [(label, values) for label, values in result["baselines"].items() if label != BLIND]
     subset = "" if result["n"] == result["of"] else f" of {result['of']}"
     beside = "; ".join(f"{label}: {_number(values[name])}" for label, values in others)
     cells = [
         f"[{result['suite']}]({link}#{result['suite']})",
         f"{result['n']}{subset}",
         f"{name} **{_number(result['scores'][name])}**",
-        _number(blind[1][name]),
-        _number(result["gain_over_blind"], signed=True),
+        _number(blind[name]) if blind else "not asked",
+        _number(result["gain_over_blind"], signed=True) if blind else "not asked",
         beside,
         "yes" if is_clear(result) else "**no**",
     ]

@@ -11,39 +11,33 @@ from __future__ import annotations
 import json
 import logging
 import math
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+from eval_suites.baselines import BLIND
 from eval_suites.cases import Case, CaseFile, count_groups, pick_cases
 from eval_suites.measure import Measure, score_gain, score_measure
+from eval_suites.models.answerer import Answerer
 from eval_suites.scored import Scored
 from eval_suites.suites import Suite
 from vlm.output import write_text
 
 LOG = logging.getLogger("nadir.eval")
 LIMIT_SEED = 0
-Track = Callable[[str, int, int], None]
-
-
-class Answerer(Protocol):
-    """Answer cases as text: a Nadir checkpoint, or whatever a test puts in its place."""
-
-    name: str
-    digest: str
-    dialect: str
-
-    def ask(self, cases: Sequence[Case], *, max_new_tokens: int, blind: bool) -> list[str]:
-        """Give the raw text of each case's answer; `blind` leaves the images away."""
-        ...
+SAMPLES = ("samples.jsonl", "blind.jsonl")
+RUNNING_S, RUNNING_CASES = 5.0, 2000
+Track = Callable[[str, int, int, str], None]
+Running = Callable[[Sequence[Case], Sequence[str]], str]
 
 
 @dataclass(frozen=True, slots=True)
 class RunConfig:
-    """Say how a run goes: cases a batch, and how many cases (all by default, else a seeded subset)."""
+    """Say how a run goes: cases a batch (None: as the model likes it), and how many cases (None: all, else seeded)."""
 
-    batch: int = 24
+    batch: int | None = None
     limit: int | None = None
 
 
@@ -66,17 +60,24 @@ def run_suite(
     cases = pick_cases(file.cases, config.limit, seed=LIMIT_SEED)
     identity = {"suite": suite.name, "cases": file.digest, "model": answerer.digest, "tokens": suite.max_new_tokens}
     _claim(folder, identity)
-    sighted = ask_cases(cases, answerer, suite, folder / "samples.jsonl", config, blind=False, track=track)
-    blind = ask_cases(cases, answerer, suite, folder / "blind.jsonl", config, blind=True, track=track)
+    answerer.begin(folder)
     options: dict[str, Any] = {"training": file.training, "dialect": answerer.dialect}
-    scored, scored_blind = suite.scorer(cases, sighted, **options), suite.scorer(cases, blind, **options)
-    write_samples(folder / "samples.jsonl", cases, sighted, scored)
-    write_samples(folder / "blind.jsonl", cases, blind, scored_blind)
     groups = [case.group for case in cases]
-    baselines = {"blind (the same model without the image)": _values(scored_blind.measures, groups)}
+
+    ways = (False, True) if answerer.sees else (False,)
+    outputs = {}
+    for blind in ways:
+        running = None if blind or not suite.running else _running(suite, options)
+        path = folder / SAMPLES[blind]
+        outputs[blind] = ask_cases(cases, answerer, suite, path, config, blind=blind, track=track, running=running)
+    judged = {blind: suite.scorer(cases, outputs[blind], **options) for blind in ways}
+    for blind in ways:
+        write_samples(folder / SAMPLES[blind], cases, outputs[blind], judged[blind])
+    scored, scored_blind = judged[False], judged.get(True)
+    baselines = {BLIND: _values(scored_blind.measures, groups)} if scored_blind else {}
     for baseline in suite.baselines:
         baselines[baseline.name] = _values(baseline.measure(cases, file.training, suite.scorer), groups)
-    gain = score_gain(scored.find(suite.headline), scored_blind.find(suite.headline), groups)
+    gain = score_gain(scored.find(suite.headline), scored_blind.find(suite.headline), groups) if scored_blind else None
     result = {
         "suite": suite.name,
         "title": f"{suite.title} ({file.split})",
@@ -87,9 +88,9 @@ def run_suite(
         "headline": suite.headline,
         "lower_is_better": suite.lower_is_better,
         "scores": _values(scored.measures, groups),
-        "gain_over_blind": asdict(gain),
+        "gain_over_blind": asdict(gain) if gain else None,
         "baselines": baselines,
-        "model": {"name": answerer.name, "digest": answerer.digest},
+        "model": {"name": answerer.name, "digest": answerer.digest, **answerer.facts},
         **facts,
     }
     write_text(folder / "result.json", json.dumps(result, indent=1) + "\n")
@@ -105,10 +106,12 @@ def ask_cases(
     *,
     blind: bool,
     track: Track,
+    running: Running | None = None,
 ) -> list[str]:
     """Give the outputs in the order of the cases, asking only those that `path` does not hold yet.
 
-    Without images, cases of the same instruction are the same question and are asked once.
+    Without images, cases of the same instruction are the same question and are asked once. `running` gives the score
+    of what is answered so far, for the progress.
     """
     known = load_outputs(path)
     shared = {case.instruction: known[case.id] for case in cases if blind and case.id in known}
@@ -116,16 +119,18 @@ def ask_cases(
     asked = _one_per_instruction(todo, shared) if blind else todo
     ordered = sorted(asked, key=_likeness)
     title = f"{suite.name}{' blind' if blind else ''}"
+    size = config.batch or answerer.batch
     with path.open("a", encoding="utf-8") as file:
-        track(title, 0, len(ordered))
-        for start in range(0, len(ordered), config.batch):
-            batch = ordered[start : start + config.batch]
+        track(title, 0, len(ordered), "")
+        for start in range(0, len(ordered), size):
+            batch = ordered[start : start + size]
             outputs = answerer.ask(batch, max_new_tokens=suite.max_new_tokens, blind=blind)
-            for case, output in zip(batch, outputs, strict=True):
+            for done, (case, output) in enumerate(zip(batch, outputs, strict=True), start=start + 1):
                 known[case.id] = shared[case.instruction] = output
                 file.write(json.dumps({"id": case.id, "prompt": case.instruction, "output": output}) + "\n")
-            file.flush()
-            track(title, start + len(batch), len(ordered))
+                file.flush()
+                score = running(ordered[:done], [known[one.id] for one in ordered[:done]]) if running else ""
+                track(title, done, len(ordered), score)
     return [known[case.id] if case.id in known else shared[case.instruction] for case in cases]
 
 
@@ -156,12 +161,30 @@ def write_samples(path: Path, cases: Sequence[Case], outputs: Sequence[str], sco
     write_text(path, "\n".join(lines) + "\n")
 
 
+def _running(suite: Suite, options: dict[str, Any]) -> Running:
+    """Build what scores the newest answers now and then, and takes a twentieth of the time at most."""
+    due, shown = time.monotonic() + RUNNING_S, ""
+
+    def score(cases: Sequence[Case], outputs: Sequence[str]) -> str:
+        nonlocal due, shown
+        began = time.monotonic()
+        if began >= due:
+            scored = suite.scorer(cases[-RUNNING_CASES:], outputs[-RUNNING_CASES:], **options)
+            measure = scored.find(suite.headline)
+            value = float(measure.combine(measure.parts.sum(axis=0)))
+            ended = time.monotonic()
+            due, shown = ended + max(RUNNING_S, 20 * (ended - began)), f"{suite.headline} {value:.3f}"
+        return shown
+
+    return score
+
+
 def _claim(folder: Path, identity: dict[str, Any]) -> None:
     """Write run.json; answers of another or an unknown model or to other cases are deleted: they are not this run's."""
     path = folder / "run.json"
     if path.exists() and path.read_text(encoding="utf-8") == json.dumps(identity):
         return
-    stale = [folder / name for name in ("samples.jsonl", "blind.jsonl", "result.json") if (folder / name).exists()]
+    stale = [folder / name for name in (*SAMPLES, "result.json") if (folder / name).exists()]
     if stale:
         LOG.info("%s holds answers of another model or to other cases: it starts anew", folder)
     for file in stale:

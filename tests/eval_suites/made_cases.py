@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from eval_suites.cases import Case
 from vlm.geometry import Geometry
@@ -27,11 +28,15 @@ def make_case(
 class FakeAnswerer:
     """Answer by a function of the case and of whether it is seen; remember what was asked."""
 
-    name, dialect = "fake", "nadir"
+    name, dialect, batch, sees = "fake", "nadir", 24, True
 
     def __init__(self, say: Callable[[Case, bool], str], *, digest: str = "one", stop_after: int | None = None) -> None:
         self.say, self.digest, self.stop_after = say, digest, stop_after
         self.asked: list[tuple[str, bool]] = []
+        self.facts: dict[str, object] = {}
+
+    def begin(self, folder: Path) -> None:
+        """Nothing is kept beside the samples."""
 
     def ask(self, cases: Sequence[Case], *, max_new_tokens: int, blind: bool) -> list[str]:
         del max_new_tokens
@@ -39,3 +44,6 @@ class FakeAnswerer:
             raise KeyboardInterrupt
         self.asked += [(case.id, blind) for case in cases]
         return [self.say(case, blind) for case in cases]
+
+    def close(self) -> None:
+        """Nothing is under way."""

@@ -11,12 +11,17 @@ from pathlib import Path
 from transformers.utils import logging
 
 from eval_suites.cases import Case
+from eval_suites.models.wording import word_prompt
 from vlm.answer import Nadir, Request
+from vlm.errors import CheckpointError
 from vlm.model_dir import BUILT_IN
 
 
 class CheckpointAnswerer:
     """Answer cases with a checkpoint directory, the built-in one by default; its digest covers weights and config."""
+
+    batch = 24
+    sees = True
 
     def __init__(self, folder: Path | None = None, *, name: str | None = None, device: str = "cpu") -> None:
         place = folder or BUILT_IN
@@ -25,12 +30,16 @@ class CheckpointAnswerer:
         self.name = name or (f"nadir-{BUILT_IN.name}" if folder is None else place.name)
         self.digest = _digest(place)
         self.dialect: str = self._nadir.model.config.dialect
+        self.facts: dict[str, object] = {"dialect": self.dialect}
+
+    def begin(self, folder: Path) -> None:
+        """Do nothing: nothing is kept beside the samples."""
 
     def ask(self, cases: Sequence[Case], *, max_new_tokens: int, blind: bool) -> list[str]:
         """Give the raw text of each case's answer; without images where `blind`."""
         requests = [
             Request(
-                case.instruction,
+                word_prompt(case, self.dialect),
                 () if blind else case.images,
                 window=None if blind else case.window,
                 max_new_tokens=max_new_tokens,
@@ -38,6 +47,24 @@ class CheckpointAnswerer:
             for case in cases
         ]
         return [answer.text for answer in self._nadir.ask_batch(requests)]
+
+    def close(self) -> None:
+        """Do nothing: a checkpoint has nothing under way."""
+
+
+def fetch_checkpoint(hub_id: str) -> Path:
+    """Download a checkpoint of the Hugging Face hub, or find it in the cache; raises CheckpointError."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(hub_id, allow_patterns=["*.json", "*.safetensors", "*.txt", "*.jinja"]))
+    except (OSError, HfHubHTTPError, HFValidationError, LocalEntryNotFoundError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise CheckpointError(
+            f"{hub_id} is no folder here and cannot be had from the hub ({reason}): give a checkpoint folder, a hub "
+            "id, an address that ends in /v1, a file of predictions or fake:perfect"
+        ) from error
 
 
 def _digest(folder: Path) -> str:

@@ -1,0 +1,32 @@
+"""Sizes of the images that cases name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from eval_suites.cases import Case
+from vlm.errors import DataError
+
+
+def image_size(path: str | Path) -> tuple[int, int]:
+    """Read (width, height) in pixels from a file's head; raises RasterError where it is no image."""
+    from vlm.dataset import open_dataset
+
+    with open_dataset(str(path)) as dataset:
+        return int(dataset.width), int(dataset.height)
+
+
+def frames(case: Case) -> list[tuple[int, int]]:
+    """Give the size (width, height) of what is shown of each image: its window's, or its own."""
+    if case.window:
+        return [(case.window.w, case.window.h)] * len(case.images)
+    return list(case.sizes) or [image_size(path) for path in case.images]
+
+
+def require_images(cases: tuple[Case, ...], *, where: str) -> None:
+    """Refuse cases whose images are missing, with how many and the first; `where` says what to do about it."""
+    missing = [
+        path for path in dict.fromkeys(path for case in cases for path in case.images) if not Path(path).exists()
+    ]
+    if missing:
+        raise DataError(f"{len(missing)} images are missing, such as {missing[0]}: {where}")
