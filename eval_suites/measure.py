@@ -8,13 +8,14 @@ independent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 DRAWS = 1000
 SEED = 0
+MOST_WEIGHTS = 4_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,15 +66,36 @@ def ratio(sums: np.ndarray) -> np.ndarray:
 
 def score_measure(measure: Measure, groups: Sequence[str], *, draws: int = DRAWS, seed: int = SEED) -> Value:
     """Give a measure's number (NaN for no cases) and the standard deviation of `draws` seeded draws of groups."""
-    value = float(measure.combine(measure.parts.sum(axis=0)))
-    n = round(float(measure.parts[:, -1].sum())) if measure.combine is ratio else len(measure.parts)
+    return score_measures([measure], groups, draws=draws, seed=seed)[0]
+
+
+def score_measures(
+    measures: Sequence[Measure], groups: Sequence[str], *, draws: int = DRAWS, seed: int = SEED
+) -> list[Value]:
+    """Give several measures of the same cases with one set of draws; memory stays flat in their number of groups."""
     numbers = {group: index for index, group in enumerate(dict.fromkeys(groups))}
-    if len(numbers) < 2 or not np.isfinite(value):
-        return Value(value, None, n)
-    sums = np.zeros((len(numbers), measure.parts.shape[1]))
-    np.add.at(sums, [numbers[group] for group in groups], measure.parts)
-    weights = np.random.default_rng(seed).multinomial(len(numbers), np.full(len(numbers), 1 / len(numbers)), draws)
-    return Value(value, float(np.nanstd(measure.combine(weights @ sums))), n)
+    parts = np.concatenate([measure.parts for measure in measures], axis=1) if measures else np.zeros((len(groups), 0))
+    sums = np.zeros((len(numbers), parts.shape[1]))
+    np.add.at(sums, [numbers[group] for group in groups], parts)
+    drawn = np.concatenate(list(_draw_sums(sums, draws, seed))) if len(numbers) > 1 else None
+    values, first = [], 0
+    for measure in measures:
+        columns = slice(first, first := first + measure.parts.shape[1])
+        value = float(measure.combine(sums[:, columns].sum(axis=0)))
+        n = round(float(measure.parts[:, -1].sum())) if measure.combine is ratio else len(measure.parts)
+        spread = None if drawn is None or not np.isfinite(value) else np.nanstd(measure.combine(drawn[:, columns]))
+        values.append(Value(value, None if spread is None else float(spread), n))
+    return values
+
+
+def _draw_sums(sums: np.ndarray, draws: int, seed: int) -> Iterator[np.ndarray]:
+    """Yield the column sums (block, K) of seeded draws of groups, as many as there are, with replacement."""
+    generator, groups = np.random.default_rng(seed), len(sums)
+    block = max(1, MOST_WEIGHTS // groups)
+    for start in range(0, draws, block):
+        count = min(block, draws - start)
+        drawn = generator.integers(groups, size=(count, groups)) + groups * np.arange(count)[:, None]
+        yield np.bincount(drawn.ravel(), minlength=count * groups).reshape(count, groups) @ sums
 
 
 def score_gain(
