@@ -24,6 +24,7 @@ from eval_suites.progress import Progress
 from eval_suites.report import insert_headlines, load_results, render_scores
 from eval_suites.run import RunConfig, run_suite
 from eval_suites.suites import SUITES, find_suite
+from eval_suites.verbs.score import add_score_options, score_file
 from vlm.errors import NadirError
 from vlm.output import write_text
 
@@ -46,6 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     report.add_argument("results", type=Path)
     report.add_argument("page", type=Path)
     report.add_argument("--into", type=Path, action="append", default=[], help="page whose marked table is renewed")
+    add_score_options(verbs)
     verbs.add_parser("list", help="name the suites")
     return parser
 
@@ -83,6 +85,8 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         if given.verb == "run":
             sys.stdout.write(json.dumps(run(given)) + "\n")
+        elif given.verb == "score":
+            sys.stdout.write(json.dumps(score_file(given)) + "\n")
         elif given.verb == "report":
             results = load_results(given.results)
             write_text(given.page, render_scores(results))
