@@ -1,0 +1,196 @@
+"""Change masks: one confusion matrix over the pixels of the whole test set, and what is made of it.
+
+Averages per image would be wrong: ChangeFormer, Change-Agent and VisTA all sum first. A missing prediction is a mask in
+which nothing has changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from eval_suites.measure import Measure
+from eval_suites.readers.loaded import Entry, Loaded, Options
+from eval_suites.rules.pixels import count_pixels, lay_on, read_mask, to_binary, to_classes
+from eval_suites.rules.rule import Rule, Scores
+from eval_suites.scored import Row
+
+Formula = Callable[[np.ndarray], np.ndarray]
+VISTA_PROBABILITY = 0.35
+
+
+def score_binary(loaded: Loaded, options: Options, *, probability: float = 0.5) -> Scores:
+    """Score what has changed and what has not, pixel by pixel over all pairs."""
+    del options
+    to_set = partial(to_binary, probability=probability)
+    counts = _count(loaded.entries, lambda values: to_set(values).astype(np.uint8), classes=2)
+    measures = tuple(_measure(name, counts, formula) for name, formula in BINARY.items())
+    tables = {
+        "IoU by class": _by_class(counts, class_iou, ("unchanged", "changed")),
+        "F1 by class": _by_class(counts, class_f1, ("unchanged", "changed")),
+    }
+    return Scores(_rows(loaded.entries, counts), measures, tables)
+
+
+def score_levir_mci(loaded: Loaded, options: Options) -> Scores:
+    """Score the three classes of LEVIR-MCI: background, road and building."""
+    del options
+    counts = _count(loaded.entries, to_classes, classes=3)
+    measures = tuple(_measure(name, counts, formula) for name, formula in CLASSES.items())
+    tables = {"IoU by class": _by_class(counts, class_iou, ("background", "road", "building"))}
+    return Scores(_rows(loaded.entries, counts), measures, tables)
+
+
+def class_iou(matrix: np.ndarray) -> np.ndarray:
+    """Give the IoU of each class from confusion matrices (..., K, K); NaN for a class that is nowhere."""
+    right = _diagonal(matrix)
+    return _ratio(right, matrix.sum(axis=-1) + matrix.sum(axis=-2) - right)
+
+
+def class_f1(matrix: np.ndarray) -> np.ndarray:
+    """Give the F1 of each class from confusion matrices (..., K, K); NaN for a class that is nowhere."""
+    return _ratio(2 * _diagonal(matrix), matrix.sum(axis=-1) + matrix.sum(axis=-2))
+
+
+def class_recall(matrix: np.ndarray) -> np.ndarray:
+    """Give the share of each class's pixels that were found."""
+    return _ratio(_diagonal(matrix), matrix.sum(axis=-1))
+
+
+def class_precision(matrix: np.ndarray) -> np.ndarray:
+    """Give the share of the pixels found of each class that are right."""
+    return _ratio(_diagonal(matrix), matrix.sum(axis=-2))
+
+
+def accuracy(matrix: np.ndarray) -> np.ndarray:
+    """Give the share of pixels that are right."""
+    return _ratio(_diagonal(matrix).sum(axis=-1), matrix.sum(axis=(-1, -2)))
+
+
+def frequency_weighted_iou(matrix: np.ndarray) -> np.ndarray:
+    """Give the mean IoU of the classes, weighted by their pixels."""
+    share = _ratio(matrix.sum(axis=-1), matrix.sum(axis=(-1, -2))[..., None])
+    total: np.ndarray = np.nan_to_num(share * class_iou(matrix)).sum(axis=-1)
+    return total
+
+
+def mean_of_classes(formula: Formula) -> Formula:
+    """Build the mean over the classes that occur."""
+
+    def mean(matrix: np.ndarray) -> np.ndarray:
+        values = formula(matrix)
+        there = np.isfinite(values)
+        return _ratio(np.where(there, values, 0.0).sum(axis=-1), there.sum(axis=-1))
+
+    return mean
+
+
+def one_class(formula: Formula, index: int) -> Formula:
+    """Build the number of one class, 0 where it is nowhere."""
+    return lambda matrix: np.nan_to_num(formula(matrix)[..., index])
+
+
+BINARY: dict[str, Formula] = {
+    "F1": one_class(class_f1, 1),
+    "IoU": one_class(class_iou, 1),
+    "precision": one_class(class_precision, 1),
+    "recall": one_class(class_recall, 1),
+    "mF1": mean_of_classes(class_f1),
+    "mIoU": mean_of_classes(class_iou),
+    "accuracy": accuracy,
+}
+CLASSES: dict[str, Formula] = {
+    "mIoU": mean_of_classes(class_iou),
+    "Acc": accuracy,
+    "Acc_class": mean_of_classes(class_recall),
+    "FWIoU": frequency_weighted_iou,
+}
+
+
+def _count(entries: tuple[Entry, ...], to_class: Callable[[np.ndarray], np.ndarray], *, classes: int) -> np.ndarray:
+    """Count the confusion matrix of each pair, (n, classes, classes); only one pair is in memory at a time."""
+    counts = np.zeros((len(entries), classes, classes))
+    for place, entry in enumerate(entries):
+        target = read_mask(entry.target)
+        if target is None:
+            continue
+        found = read_mask(entry.prediction)
+        found = np.zeros(target.shape, np.uint8) if found is None else to_class(found)
+        counts[place] = count_pixels(lay_on(found, target.shape), to_class(target), classes)
+    return counts
+
+
+def _measure(name: str, counts: np.ndarray, formula: Formula) -> Measure:
+    """Build a measure that is a formula on the sum of the confusion matrices."""
+    size = counts.shape[-1]
+    return Measure(
+        name, counts.reshape(len(counts), -1), lambda sums: formula(sums.reshape(*sums.shape[:-1], size, size))
+    )
+
+
+def _by_class(counts: np.ndarray, formula: Formula, names: tuple[str, ...]) -> dict[str, Measure]:
+    return {name: _measure(name, counts, one_class(formula, index)) for index, name in enumerate(names)}
+
+
+def _rows(entries: tuple[Entry, ...], counts: np.ndarray) -> tuple[Row, ...]:
+    """Judge each pair by its own F1 of all that has changed; 1 where nothing has and nothing was found."""
+    rows = []
+    for entry, matrix in zip(entries, counts, strict=True):
+        changed, found = matrix[1:].sum(), matrix[:, 1:].sum()
+        right = np.diagonal(matrix)[1:].sum()
+        score = float(2 * right / (changed + found)) if changed + found else 1.0
+        words = f"{right:.0f} px right, {found - right:.0f} px too much, {changed - right:.0f} px missed"
+        rows.append(
+            Row(f"{found:.0f} px changed", f"{changed:.0f} px changed", score, words, unparsed=entry.prediction is None)
+        )
+    return tuple(rows)
+
+
+def _diagonal(matrix: np.ndarray) -> np.ndarray:
+    return np.diagonal(matrix, axis1=-2, axis2=-1)
+
+
+def _ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
+    """Divide; NaN where nothing was counted."""
+    top, bottom = np.broadcast_arrays(np.asarray(top, float), np.asarray(bottom, float))
+    return np.divide(top, bottom, out=np.full(bottom.shape, np.nan), where=bottom > 0)
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        suites=("change-mask",),
+        protocol="global",
+        source=(
+            "wgcban/ChangeFormer misc/metric_tool.py: one confusion matrix over all pixels of the test set, masks set "
+            "above 127; F1 and IoU of the changed class, mF1 and mIoU over both"
+        ),
+        headline="F1",
+        score=score_binary,
+        aliases=("global F1/IoU", "F1/IoU", "changeformer", "binary"),
+    ),
+    Rule(
+        suites=("change-mask", "levir-mci"),
+        protocol="levir-mci",
+        source=(
+            "Chen-Yang-Liu/Change-Agent Multi_change/utils_tool/metrics.py: mask values 0, 128, 255 are background, "
+            "road and building; one confusion matrix over all pixels; mean IoU over the classes that occur"
+        ),
+        headline="mIoU",
+        score=score_levir_mci,
+        aliases=("3-class", "three-class", "change-agent", "mIoU"),
+        oddity="a mask in which nothing has changed is right about the background",
+    ),
+    Rule(
+        suites=("change-mask", "qag-mask"),
+        protocol="vista",
+        source=(
+            "like413/VisTA: pixel-global precision, recall, F1 and IoU; probabilities are set above 0.35, pictures "
+            "above 127"
+        ),
+        headline="F1",
+        score=partial(score_binary, probability=VISTA_PROBABILITY),
+        aliases=("vista mask", "pixel-global"),
+    ),
+)

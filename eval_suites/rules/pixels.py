@@ -1,0 +1,97 @@
+"""Masks as files hold them, to arrays of classes, and the counts of pixels that all mask scores are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vlm.errors import DataError
+
+HALF = 127  # a picture's threshold: what is brighter is set
+
+
+def read_mask(value: Any) -> np.ndarray | None:
+    """Give a mask's values (height, width): of an array, a picture's path or COCO run lengths; None for no mask.
+
+    Raises DataError for anything else, and for a picture that is not there.
+    """
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    if isinstance(value, np.ndarray):
+        return _flat(value)
+    if isinstance(value, str | Path):
+        return _read_picture(Path(value))
+    if isinstance(value, Mapping) and {"size", "counts"} <= value.keys():
+        return _read_runs(value)
+    if isinstance(value, list) and value and isinstance(value[0], list):
+        return _flat(np.asarray(value))
+    raise DataError(f"a mask is {str(value)[:60]!r}: expected an array, a picture's path or COCO run lengths")
+
+
+def to_binary(values: np.ndarray, *, probability: float = 0.5) -> np.ndarray:
+    """Say which pixels are set: those brighter than HALF, or all above 0 in a mask that holds no brighter one.
+
+    Floats are probabilities, and set where they are more than `probability`.
+    """
+    if np.issubdtype(values.dtype, np.floating):
+        least: float = probability
+    else:
+        least = HALF if values.size and values.max() > HALF else 0
+    set_pixels: np.ndarray = values > least
+    return set_pixels
+
+
+def to_classes(values: np.ndarray) -> np.ndarray:
+    """Give LEVIR-MCI's classes: 0, 1 (road, written as 128) and 2 (building, 255), or values up to 2 as they are."""
+    if values.size and values.max() <= 2:
+        return values.astype(np.uint8)
+    return np.digitize(values, (64, 192)).astype(np.uint8)
+
+
+def lay_on(values: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:
+    """Give a prediction on the target's pixels: zeros for none, the nearest pixel where the sizes differ."""
+    if values is None:
+        return np.zeros(shape, np.uint8)
+    if values.shape == shape:
+        return values
+    rows, cols = ((np.arange(n) + 0.5) * have / n for n, have in zip(shape, values.shape, strict=True))
+    return values[np.ix_(rows.astype(int), cols.astype(int))]
+
+
+def count_pixels(found: np.ndarray, target: np.ndarray, classes: int) -> np.ndarray:
+    """Count the pixels of each target class (rows) by the class found (columns): (classes, classes) integers."""
+    index = target.astype(np.int64).ravel() * classes + np.minimum(found, classes - 1).astype(np.int64).ravel()
+    return np.bincount(index[target.ravel() < classes], minlength=classes**2).reshape(classes, classes)
+
+
+def _read_picture(path: Path) -> np.ndarray:
+    from PIL import Image
+
+    if not path.exists():
+        raise DataError(f"the mask {path} does not exist: give the folder in which the masks lie")
+    with Image.open(path) as picture:
+        return _flat(np.asarray(picture))
+
+
+def _read_runs(value: Mapping[str, Any]) -> np.ndarray:
+    from pycocotools import mask
+
+    runs = dict(value)
+    height, width = runs["size"]
+    if isinstance(runs["counts"], list):
+        runs = mask.frPyObjects(runs, height, width)
+    elif isinstance(runs["counts"], str):
+        runs["counts"] = runs["counts"].encode()
+    return np.asarray(mask.decode(runs))
+
+
+def _flat(values: np.ndarray) -> np.ndarray:
+    """Take the brightest colour of a mask with colours; refuse what is no picture."""
+    if values.ndim == 3:
+        values = values[..., :3].max(axis=2) if values.shape[2] <= 4 else values.max(axis=0)
+    if values.ndim != 2:
+        raise DataError(f"a mask has the shape {values.shape}: expected (height, width)")
+    return values.astype(np.uint8) if values.dtype == np.bool_ else values

@@ -1,0 +1,69 @@
+"""Ranks in cross-modal retrieval, block by block: memory does not grow with the number of pairs.
+
+A similarity matrix is given as a function of a row range, so that it may be an array on disk or a product of two sets
+of embeddings. What ranks before the right item is counted instead of sorted, which is what makes it fast. Equal
+similarities are the difference between the sources: AMFMN reverses an ascending argsort, so that the later index comes
+first; clip_benchmark takes torch.topk, where the earlier one does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+Block = Callable[[int, int], np.ndarray]
+_VALUES = 1 << 22  # similarities held at once
+
+
+def rank_right(block: Block, right: Sequence[np.ndarray], columns: int, *, later_first: bool) -> np.ndarray:
+    """Give for each row how many columns rank before the best of its right ones, (n,) integers; 0 is a hit at 1.
+
+    `block(start, stop)` gives similarities (stop - start, columns), `right` the right columns of each row. A row
+    without a right column, or with NaN for it, ranks last.
+    """
+    rows = max(1, _VALUES // max(1, columns))
+    order = np.arange(columns)
+    out = np.empty(len(right), int)
+    for start in range(0, len(right), rows):
+        values = np.asarray(block(start, min(start + rows, len(right))), np.float32)
+        best, place = _best_right(values, right[start : start + len(values)], later_first=later_first)
+        before = order > place[:, None] if later_first else order < place[:, None]
+        ahead = np.count_nonzero(values > best[:, None], axis=1)
+        tied = np.flatnonzero(np.count_nonzero(values == best[:, None], axis=1) > 1)
+        ahead[tied] += np.count_nonzero((values[tied] == best[tied, None]) & before[tied], axis=1)
+        out[start : start + len(values)] = np.where(np.isfinite(best), ahead, columns)
+    return out
+
+
+def block_of_matrix(matrix: np.ndarray) -> Block:
+    """Read blocks of rows from a matrix, which may lie on disk."""
+    return lambda start, stop: matrix[start:stop]
+
+
+def block_of_embeddings(rows: np.ndarray, columns: np.ndarray) -> Block:
+    """Multiply blocks of row embeddings (n, d) with column embeddings (m, d); both are normalised first."""
+    rows, columns = normalise(rows), normalise(columns)
+    return lambda start, stop: rows[start:stop] @ columns.T
+
+
+def normalise(vectors: np.ndarray) -> np.ndarray:
+    """Scale vectors (..., d) to length 1, as float32; zero vectors stay zero."""
+    vectors = np.asarray(vectors, np.float32)
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
+
+
+def _best_right(values: np.ndarray, right: Sequence[np.ndarray], *, later_first: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Give the largest right similarity of each row and its column: among equal ones the one that ranks first."""
+    counts = np.array([len(columns) for columns in right])
+    row = np.repeat(np.arange(len(right)), counts)
+    column = np.concatenate([np.asarray(columns, int) for columns in right]) if len(row) else np.zeros(0, int)
+    own = values[row, column]
+    row, column, own = (part[~np.isnan(own)] for part in (row, column, own))
+    order = np.lexsort((-column if later_first else column, -own, row))
+    row, column, own = row[order], column[order], own[order]
+    first = np.unique(row, return_index=True)[1]
+    best, place = np.full(len(right), np.nan, np.float32), np.zeros(len(right), int)
+    best[row[first]], place[row[first]] = own[first], column[first]
+    return best, place
