@@ -11,12 +11,12 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from inspect import signature
 from pathlib import Path
 from typing import Any, Final
 
 from data_engine.formats import FORMATS, Format, Reading
 from data_engine.sources import SOURCES, Source
+from data_engine.sources.boundary import name_reason
 from data_engine.sources.source import require_split
 from data_engine.stage import MapShard, StageOptions, Transform, Unit, Work, list_shards, map_samples
 from data_engine.store.images import check_image, embed_image
@@ -126,9 +126,8 @@ def open_source(source: Source, root: Path, *, splits: Iterable[str], seed: int)
         require_split(source.name, split, source.splits)
 
     def load(reports: Reports) -> Iterator[Sample]:
-        extra = {"reject": reports} if "reject" in signature(source.load).parameters else {}
         for reports.part, split in enumerate(splits):
-            yield from source.load(root, split=split, seed=seed, **extra)
+            yield from source.load(root, split=split, seed=seed, reject=reports)
 
     return load
 
@@ -138,7 +137,7 @@ def open_format(format: Format, path: Path, reading: Reading) -> Opened:
 
     def load(reports: Reports) -> Iterator[Sample]:
         def on_error(error: DataError) -> None:
-            reports("bad record", str(error), str(path))
+            reports(name_reason(error), str(error), str(path))
 
         return format.load(path, replace(reading, on_error=on_error))
 

@@ -20,6 +20,7 @@ from typing import Any, Final
 from data_engine.formats.format import Reading
 from data_engine.formats.json_records import Record
 from data_engine.sources.source import describe_image
+from data_engine.store.images import ImageFaultError
 from vlm.dialects import Size
 from vlm.errors import DataError
 from vlm.records import Image
@@ -151,7 +152,7 @@ def _image(reference: Record, record: Record, reading: Reading, folder: Path, wh
 
 
 def find_image(name: str, inner: Any, *, reading: Reading, folder: Path, where: str) -> Path:
-    """Find an image by the path in a record, from the images' folder or the file's; DataError when it is nowhere."""
+    """Find an image by the path in a record, from the images' folder or the file's, or raise ImageFaultError."""
     name = name.removeprefix("file://")
     if "://" in name:
         raise DataError(f"{where} names {name:.80}, which is not on this disk: download the images first")
@@ -160,7 +161,8 @@ def find_image(name: str, inner: Any, *, reading: Reading, folder: Path, where: 
     for path in tried:
         if path.is_file():
             return path
-    raise DataError(f"{where} names the image {name}, which is not at {tried[-1]}: name its folder (images)")
+    detail = f"{where} names the image {name}, which is not at {tried[-1]}: name its folder (images)"
+    raise ImageFaultError("missing image", detail)
 
 
 def _embedded(name: str, where: str) -> Image:

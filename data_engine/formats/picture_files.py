@@ -10,6 +10,7 @@ from typing import Final
 
 from data_engine.formats.format import Reading
 from data_engine.formats.pictures import FOLDER
+from data_engine.store.images import ImageFaultError
 from vlm.errors import DataError, NadirError
 from vlm.records import Answer, Region
 from vlm.vector_rows import image_names
@@ -30,7 +31,7 @@ class LabelFolder:
         return file.relative_to(self.labels).with_suffix("").as_posix()
 
     def picture(self, file: Path, *, name: str | None = None) -> Path:
-        """Find the image of a label file, by the name that it states or by its own; DataError when there is none."""
+        """Find the image of a label file, by the name that it states or by its own, or raise ImageFaultError."""
         key = self.key(file)
         for folder in self.pictures:
             stated = [(folder / key).with_name(name)] if name else []
@@ -39,7 +40,8 @@ class LabelFolder:
             if found is not None:
                 return found
         looked = " or ".join(dict.fromkeys(str(folder) for folder in self.pictures))
-        raise DataError(f"{file} has no image called {key} in {looked}: name the folder of the images")
+        detail = f"{file} has no image called {key} in {looked}: name the folder of the images"
+        raise ImageFaultError("missing image", detail)
 
 
 def list_labels(

@@ -38,8 +38,6 @@ _LOOKS_LIKE_COORDINATES: Final = re.compile(
     rf"\{{<\s*{_N}\s*>|<(?:box|obb|quad|poly|seg)\b[^<>]*>\s*[\[(\d]|<loc_\d+>|\"bbox(?:_2d)?\"|<\|box_start\|>"
     rf"|[\[(]\s*{_N}\s*,\s*{_N}\s*,\s*{_N}\s*,\s*{_N}\s*[,\])]|\(\s*{_N}\s*,\s*{_N}\s*\)\s*,\s*\(\s*{_N}\s*,\s*{_N}\s*\)"
 )
-_KEPT_TAGS: Final = {"<think>": "\ue000", "</think>": "\ue001", "<answer>": "\ue002", "</answer>": "\ue003"}
-_BRACE: Final = re.compile(r"(?P<open>\{)(?!\s*<)|(?<!>)\}")  # one that begins or ends no shape of geochat
 _COMMA: Final = re.compile(r"(?<=>\})\s*,\s*(?=\{<)")
 _TOLERATED: Final = 0.05  # of the grid; numbers that stand out further are in another frame
 NO_GEOMETRY: Final = "none"
@@ -118,17 +116,11 @@ def write_text(
 
 
 def _parse(text: str, spelling: Spelling, sizes: Sequence[Size], resized: Sequence[Size] | None) -> ParsedText:
-    """Parse a text whose reasoning, answer tags and braces stay words: the decoder takes them for something else."""
-    for tag, mark in _KEPT_TAGS.items():
-        text = text.replace(tag, mark)
+    """Parse a text with its reasoning; shapes that commas part are one list."""
     text = spelling.read(text)
     if get_dialect(spelling.dialect).style.item_open == "{":
-        text = _COMMA.sub("<delim>", _BRACE.sub(lambda match: "\ue004" if match["open"] else "\ue005", text))
-    parsed = parse_text(text, sizes=sizes, dialect=spelling.dialect, resized=resized)
-    template = parsed.template.replace("\ue004", "{{").replace("\ue005", "}}")
-    for tag, mark in _KEPT_TAGS.items():
-        template = template.replace(mark, tag)
-    return replace(parsed, template=template)
+        text = _COMMA.sub("<delim>", text)
+    return parse_text(text, sizes=sizes, dialect=spelling.dialect, resized=resized, keep_reasoning=True)
 
 
 def _in_kind(piece: str | Slot, spelling: Spelling) -> str | Slot:

@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from data_engine.changes import ChangeScene, all_samples
+from data_engine.changes import ChangeScene
 from data_engine.labels import load_label
-from data_engine.sources.boundary import Reject, convert_each
+from data_engine.sources.boundary import Reject
+from data_engine.sources.change_pairs import pair_samples
 from data_engine.sources.source import Source, describe_image, require_path, require_split
 from vlm.errors import DataError
 from vlm.records import Sample
@@ -75,11 +76,10 @@ def load_samples(
     root: Path, pairs: PairSet, *, split: str, crop_px: int, seed: int = 0, reject: Reject | None = None
 ) -> Iterator[Sample]:
     """Yield change samples of each pair of a dataset, of its swapped dates, of each date twice, and of its crops."""
-
-    def convert(pair: Pair) -> Iterator[Sample]:
-        return all_samples([_scene(pair, pairs, split)], crop_px=crop_px, seed=seed)
-
-    return convert_each(list_pairs(Path(root), pairs, split=split), convert, name=pairs.name, reject=reject)
+    found = list_pairs(Path(root), pairs, split=split)
+    return pair_samples(
+        found, lambda pair: _scene(pair, pairs, split), crop_px=crop_px, name=pairs.name, seed=seed, reject=reject
+    )
 
 
 def load_scenes(root: Path, pairs: PairSet, *, split: str) -> Iterator[ChangeScene]:
@@ -92,12 +92,12 @@ def list_pairs(root: Path, pairs: PairSet, *, split: str) -> list[Pair]:
     require_split(pairs.name, split, SPLITS)
     require_path(root, name=pairs.name, layout=pairs.layout)
     if _find_folders(root / split) is not None:
-        return _match(*_require_folders(root / split, pairs), None, pairs)
+        return _match(*_require_folders(root / split, pairs), None)
     inner = [known for known in SPLITS if _find_folders(root / known) is not None]
     if inner and split == "all":
         return [pair for known in inner for pair in list_pairs(root, pairs, split=known)]
     folders = _require_folders(root, pairs)
-    return _match(*folders, _list_names(root, folders[2], split, pairs), pairs)
+    return _match(*folders, _list_names(root, folders[2], split, pairs))
 
 
 def _scene(pair: Pair, pairs: PairSet, split: str) -> ChangeScene:
@@ -105,7 +105,7 @@ def _scene(pair: Pair, pairs: PairSet, split: str) -> ChangeScene:
         describe_image(path, name=pairs.name, layout=pairs.layout, gsd_m=pairs.gsd_m)
         for path in (pair.before, pair.after)
     )
-    label = load_label(pair.label)
+    label = load_label(require_path(pair.label, name=pairs.name, layout=pairs.layout))
     label = label if label.ndim == 2 else label[..., 0]
     changed = label >= (128 if label.max(initial=0) > 1 else 1)
     key = f"{pairs.name}/{split}/{pair.label.stem}"
@@ -155,16 +155,11 @@ def _list_images(folder: Path) -> dict[str, Path]:
     return {path.stem: path for path in found}
 
 
-def _match(before: Path, after: Path, labels: Path, stems: list[str] | None, pairs: PairSet) -> list[Pair]:
-    """Join the files of three folders by their stems; DataError names the first file that is missing."""
-    by_stem = [_list_images(folder) for folder in (before, after, labels)]
-    found = []
-    for stem in sorted(by_stem[2]) if stems is None else stems:
-        for folder, files in zip((before, after, labels), by_stem, strict=True):
-            if stem not in files:
-                raise DataError(f"{pairs.name}: {folder / stem}.* does not exist; expected {pairs.layout}")
-        found.append(Pair(*(files[stem] for files in by_stem)))
-    return found
+def _match(before: Path, after: Path, labels: Path, stems: list[str] | None) -> list[Pair]:
+    """Join the files of three folders by their stems; a file that is missing is named `<stem>.*`."""
+    folders = {folder: _list_images(folder) for folder in (before, after, labels)}
+    wanted = sorted(folders[labels]) if stems is None else stems
+    return [Pair(*(files.get(stem, folder / f"{stem}.*") for folder, files in folders.items())) for stem in wanted]
 
 
 SOURCE: Final = Source(

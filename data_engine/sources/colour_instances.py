@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from data_engine import objects
 from data_engine.labels import encode_colours, load_label, split_instances
 from data_engine.objects import Scene
+from data_engine.sources.boundary import Reject, convert_each
 from data_engine.sources.source import describe_image, require_path
 from vlm.errors import DataError
 from vlm.geometry.shapes import Mask
@@ -22,37 +24,55 @@ CLASS_SUFFIX = "_instance_color_RGB"
 INSTANCE_SUFFIX = "_instance_id_RGB"
 
 
-def load_scenes(
-    folder: Path,
-    *,
-    colours: Mapping[str, tuple[int, int, int]],
-    name: str,
-    split: str,
-    layout: str,
-    licence: str,
-    sensor: str | None = None,
-) -> Iterator[Scene]:
-    """Yield each image of a folder with its instances as masks; `colours` maps class names to RGB."""
-    images = [path for path in sorted(folder.glob("*.png")) if "_instance_" not in path.name]
-    if not images:
-        raise DataError(f"{name}: {folder} holds no images; expected {layout}")
-    for path in images:
-        classes, instances = (
-            load_label(require_path(path.with_name(path.stem + suffix + ".png"), name=name, layout=layout))
-            for suffix in (CLASS_SUFFIX, INSTANCE_SUFFIX)
-        )
-        image = describe_image(path, name=name, layout=layout, sensor=sensor)
-        if classes.shape[:2] != (image.height, image.width) or instances.shape[:2] != classes.shape[:2]:
-            raise DataError(f"{name}: the labels of {path} are not {image.width} x {image.height} px as their image is")
-        regions = _load_regions(classes, instances, colours, path)
-        key = f"{name}/{split}/{path.stem}"
-        yield Scene(key, image, regions, regions, tuple(colours), name, split, licence)
+@dataclass(frozen=True, slots=True)
+class InstanceSet:
+    """Describe a dataset of such images: what it is called and holds; `colours` maps class names to RGB."""
+
+    name: str
+    colours: Mapping[str, tuple[int, int, int]]
+    layout: str
+    licence: str
+    sensor: str | None = None
 
 
-def scene_samples(scene: Scene, *, seed: int) -> Iterator[Sample]:
-    """Yield the object samples and the mask samples of a scene."""
-    yield from objects.all_samples(scene, seed=seed)
-    yield from objects.mask_samples(scene, seed=seed)
+def load(
+    dataset: InstanceSet, folder: Path, *, split: str, seed: int = 0, reject: Reject | None = None
+) -> Iterator[Sample]:
+    """Yield the object samples and the mask samples of each image of a folder."""
+
+    def convert(path: Path) -> Iterator[Sample]:
+        scene = _load_scene(dataset, path, split)
+        yield from objects.all_samples(scene, seed=seed)
+        yield from objects.mask_samples(scene, seed=seed)
+
+    return convert_each(_list_images(dataset, folder), convert, name=dataset.name, reject=reject)
+
+
+def load_scenes(dataset: InstanceSet, folder: Path, *, split: str) -> Iterator[Scene]:
+    """Yield each image of a folder with its instances as masks."""
+    return (_load_scene(dataset, path, split) for path in _list_images(dataset, folder))
+
+
+def _list_images(dataset: InstanceSet, folder: Path) -> list[Path]:
+    """List the images of a folder by name, with those of which only the labels are there."""
+    stems = {path.stem.removesuffix(CLASS_SUFFIX).removesuffix(INSTANCE_SUFFIX) for path in folder.glob("*.png")}
+    if not stems:
+        raise DataError(f"{dataset.name}: {folder} holds no images; expected {dataset.layout}")
+    return [folder / f"{stem}.png" for stem in sorted(stems)]
+
+
+def _load_scene(dataset: InstanceSet, path: Path, split: str) -> Scene:
+    name, layout = dataset.name, dataset.layout
+    classes, instances = (
+        load_label(require_path(path.with_name(path.stem + suffix + ".png"), name=name, layout=layout))
+        for suffix in (CLASS_SUFFIX, INSTANCE_SUFFIX)
+    )
+    image = describe_image(path, name=name, layout=layout, sensor=dataset.sensor)
+    if classes.shape[:2] != (image.height, image.width) or instances.shape[:2] != classes.shape[:2]:
+        raise DataError(f"{name}: the labels of {path} are not {image.width} x {image.height} px as their image is")
+    regions = _load_regions(classes, instances, dataset.colours, path)
+    key = f"{name}/{split}/{path.stem}"
+    return Scene(key, image, regions, regions, tuple(dataset.colours), name, split, dataset.licence)
 
 
 def _load_regions(

@@ -19,6 +19,7 @@ from typing import Final
 
 from data_engine import objects
 from data_engine.objects import Scene
+from data_engine.sources.boundary import Reject, convert_each
 from data_engine.sources.source import Source, describe_image, require_path, require_split
 from vlm.errors import DataError
 from vlm.geometry.shapes import Polygon
@@ -40,23 +41,29 @@ CLASSES: Final = tuple(category.replace("-", " ") for category in CATEGORIES[:15
 DOUBTFUL: Final = ("small vehicle",)
 
 
-def load(root: Path, *, split: str, seed: int = 0) -> Iterator[Sample]:
+def load(root: Path, *, split: str, seed: int = 0, reject: Reject | None = None) -> Iterator[Sample]:
     """Yield grounding, detection, counting, presence and region samples of each image of the split."""
-    for scene in load_scenes(root, split=split):
-        yield from objects.all_samples(scene, seed=seed)
+
+    def convert(path: Path) -> Iterator[Sample]:
+        return objects.all_samples(load_scene(path, split=split), seed=seed)
+
+    return convert_each(_list_labels(Path(root), split), convert, name=NAME, reject=reject)
 
 
 def load_scenes(root: Path, *, split: str) -> Iterator[Scene]:
     """Yield each image of the split with its objects as four-point polygons, in the order of the label file."""
-    require_split(NAME, split, SPLITS)
-    folder = Path(root) if split == "all" else Path(root) / split
-    labels = require_path(folder / "labelTxt", name=NAME, layout=LAYOUT)
-    for path in sorted(labels.glob("*.txt")):
-        image = describe_image(folder / "images" / f"{path.stem}.png", name=NAME, layout=LAYOUT)
-        regions = tuple(parse_labels(path.read_text(encoding="utf-8"), where=str(path)))
-        extra = tuple(dict.fromkeys(region.phrase for region in regions if region.phrase not in CLASSES))
-        key = f"{NAME}/{split}/{path.stem}"
-        yield Scene(key, image, regions, regions, CLASSES + extra, NAME, split, LICENCE, DOUBTFUL)
+    return (load_scene(path, split=split) for path in _list_labels(Path(root), split))
+
+
+def load_scene(path: Path, *, split: str) -> Scene:
+    """Read one label file and the image that belongs to it."""
+    from data_engine.formats.picture_files import read_label_file
+
+    image = describe_image(path.parent.parent / "images" / f"{path.stem}.png", name=NAME, layout=LAYOUT)
+    regions = tuple(parse_labels(read_label_file(path), where=str(path)))
+    extra = tuple(dict.fromkeys(region.phrase for region in regions if region.phrase not in CLASSES))
+    key = f"{NAME}/{split}/{path.stem}"
+    return Scene(key, image, regions, regions, CLASSES + extra, NAME, split, LICENCE, DOUBTFUL)
 
 
 def parse_labels(text: str, *, where: str = "label text") -> Iterator[Region]:
@@ -68,6 +75,12 @@ def parse_labels(text: str, *, where: str = "label text") -> Iterator[Region]:
         if len(words) not in (9, 10) or words[8] not in CATEGORIES:
             raise DataError(f"{where} line {number} is {line!r}: expected eight numbers, a DOTA category and difficult")
         yield Region(_parse_corners(words[:8], f"{where} line {number}"), words[8].replace("-", " "))
+
+
+def _list_labels(root: Path, split: str) -> list[Path]:
+    require_split(NAME, split, SPLITS)
+    folder = root if split == "all" else root / split
+    return sorted(require_path(folder / "labelTxt", name=NAME, layout=LAYOUT).glob("*.txt"))
 
 
 def _parse_corners(words: list[str], where: str) -> Polygon:

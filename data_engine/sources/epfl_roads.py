@@ -16,6 +16,7 @@ from typing import Final
 from data_engine import generate
 from data_engine.labels import crop_mask, load_mask
 from data_engine.objects import seeded
+from data_engine.sources.boundary import Reject, convert_each
 from data_engine.sources.source import Source, describe_image, require_path, require_split
 from vlm.records import Region, Sample
 
@@ -29,18 +30,22 @@ LAYOUT: Final = (
 GSD_M: Final = 0.3
 
 
-def load(root: Path, *, split: str, seed: int = 0) -> Iterator[Sample]:
+def load(root: Path, *, split: str, seed: int = 0, reject: Reject | None = None) -> Iterator[Sample]:
     """Yield one "segment the roads" sample per labelled image."""
     require_split(NAME, split, SPLITS)
-    training = Path(root) / "training"
-    require_path(training / "groundtruth", name=NAME, layout=LAYOUT)
-    for path in sorted(require_path(training / "images", name=NAME, layout=LAYOUT).glob("*.png")):
-        label_path = require_path(training / "groundtruth" / path.name, name=NAME, layout=LAYOUT)
-        image = describe_image(path, name=NAME, layout=LAYOUT, gsd_m=GSD_M)
-        mask = crop_mask(load_mask(label_path))
-        sample_id = f"{NAME}/{split}/{path.stem}/mask"
+    images, labels = (
+        require_path(Path(root) / "training" / folder, name=NAME, layout=LAYOUT) for folder in ("images", "groundtruth")
+    )
+
+    def convert(name: str) -> Iterator[Sample]:
+        image = describe_image(images / name, name=NAME, layout=LAYOUT, gsd_m=GSD_M)
+        mask = crop_mask(load_mask(require_path(labels / name, name=NAME, layout=LAYOUT)))
+        sample_id = f"{NAME}/{split}/{Path(name).stem}/mask"
         turn = generate.segment_all("road", Region(mask, "road") if mask is not None else None, seeded(seed, sample_id))
         yield generate.wrap_turn(turn, sample_id=sample_id, images=(image,), source=NAME, split=split, licence=LICENCE)
+
+    names = sorted({path.name for folder in (images, labels) for path in folder.glob("*.png")})
+    return convert_each(names, convert, name=NAME, reject=reject)
 
 
 SOURCE: Final = Source(

@@ -15,12 +15,14 @@ Citation: Suo et al., HIT-UAV: a high-altitude infrared thermal dataset, Scienti
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from data_engine import objects
 from data_engine.generate import BoxKind
 from data_engine.objects import Scene
+from data_engine.sources.boundary import Reject, convert_each
 from data_engine.sources.source import Source, describe_image, load_json, require_split
 from vlm.errors import DataError
 from vlm.geometry.angles import from_convention
@@ -37,12 +39,36 @@ LAYOUT: Final = (
 WORDS: Final = {"Person": "person", "Car": "car", "Bicycle": "bicycle", "OtherVehicle": "other vehicle"}
 CLASSES: Final = tuple(WORDS.values())
 IGNORED: Final = "DontCare"
+Entry = dict[str, Any]
 
 
-def load(root: Path, *, split: str, seed: int = 0) -> Iterator[Sample]:
+@dataclass(frozen=True, slots=True)
+class Annotations:
+    """Hold the annotation files of a split: images, the boxes of each, oriented boxes and class names by id."""
+
+    root: Path
+    split: str
+    images: list[Entry]
+    boxes: dict[int, list[Entry]]
+    obbs: dict[int, Entry]
+    names: dict[int, str]
+
+    def scene(self, record: Entry) -> Scene:
+        """Give one image with its objects."""
+        path = self.root / "normal_json" / self.split / record["filename"]
+        image = describe_image(path, name=NAME, layout=LAYOUT, sensor="thermal infrared")
+        key = f"{NAME}/{self.split}/{path.stem}"
+        return _scene(key, self.split, image, self.boxes.get(record["id"], []), self.obbs, self.names)
+
+
+def load(root: Path, *, split: str, seed: int = 0, reject: Reject | None = None) -> Iterator[Sample]:
     """Yield grounding, detection, counting, presence and region samples of each image of the split."""
-    for scene in load_scenes(root, split=split):
-        yield from objects.all_samples(scene, seed=seed)
+    annotations = _load_annotations(Path(root), split)
+
+    def convert(record: Entry) -> Iterator[Sample]:
+        return objects.all_samples(annotations.scene(record), seed=seed)
+
+    return convert_each(annotations.images, convert, name=NAME, reject=reject)
 
 
 def single_object_samples(root: Path, *, split: str, kind: BoxKind = "box", seed: int = 0) -> Iterator[Sample]:
@@ -65,27 +91,27 @@ def count_samples(root: Path, *, split: str, seed: int = 0) -> Iterator[Sample]:
 
 def load_scenes(root: Path, *, split: str) -> Iterator[Scene]:
     """Yield each image of the split with its objects; HBB and OBB are joined by annotation id."""
+    annotations = _load_annotations(Path(root), split)
+    return (annotations.scene(record) for record in annotations.images)
+
+
+def _load_annotations(root: Path, split: str) -> Annotations:
     require_split(NAME, split, SPLITS)
-    root = Path(root)
     flat_path = root / "normal_json" / "annotations" / f"{split}.json"
     turned_path = root / "rotate_json" / "annotations" / f"{split}.json"
     flat = load_json(flat_path, name=NAME, layout=LAYOUT)
     turned = load_json(turned_path, name=NAME, layout=LAYOUT)
     names = {entry["id"]: entry["name"] for entry in _entries(flat, "categories", flat_path, ("id", "name"))}
-    by_image: dict[int, list[dict[str, Any]]] = {}
+    by_image: dict[int, list[Entry]] = {}
     fields = ("id", "image_id", "category_id", "bbox")
     for entry in _entries(flat, "annotation", flat_path, fields):
         by_image.setdefault(entry["image_id"], []).append(entry)
     obbs = {entry["id"]: entry for entry in _entries(turned, "annotations", turned_path, fields)}
-    for record in _entries(flat, "images", flat_path, ("id", "filename")):
-        image = describe_image(
-            root / "normal_json" / split / record["filename"], name=NAME, layout=LAYOUT, sensor="thermal infrared"
-        )
-        key = f"{NAME}/{split}/{Path(record['filename']).stem}"
-        yield _scene(key, split, image, by_image.get(record["id"], []), obbs, names)
+    images = _entries(flat, "images", flat_path, ("id", "filename"))
+    return Annotations(root, split, images, by_image, obbs, names)
 
 
-def _entries(content: Any, key: str, path: Path, required: tuple[str, ...]) -> list[dict[str, Any]]:
+def _entries(content: Any, key: str, path: Path, required: tuple[str, ...]) -> list[Entry]:
     if not isinstance(content, dict) or not isinstance(content.get(key), list):
         raise DataError(f"{path} has no list {key!r}: expected the official HIT-UAV layout")
     for number, entry in enumerate(content[key]):
@@ -98,8 +124,8 @@ def _scene(
     key: str,
     split: str,
     image: Image,
-    entries: list[dict[str, Any]],
-    obbs: dict[int, dict[str, Any]],
+    entries: list[Entry],
+    obbs: dict[int, Entry],
     names: dict[int, str],
 ) -> Scene:
     boxes, turned = [], []
@@ -118,16 +144,16 @@ def _scene(
     return Scene(key, image, tuple(boxes), tuple(turned), CLASSES, NAME, split, LICENCE, doubtful)
 
 
-def _read_hbb(entry: dict[str, Any]) -> HBB:
+def _read_hbb(entry: Entry) -> HBB:
     x, y, w, h = _numbers(entry, 4)
     return HBB(x, y, x + w, y + h)
 
 
-def _read_obb(entry: dict[str, Any]) -> OBB:
+def _read_obb(entry: Entry) -> OBB:
     return from_convention(_numbers(entry, 5), "hit_uav")
 
 
-def _numbers(entry: dict[str, Any], expected: int) -> list[float]:
+def _numbers(entry: Entry, expected: int) -> list[float]:
     values = entry["bbox"]
     if not isinstance(values, list) or len(values) != expected or min(values[2:4]) <= 0:
         raise DataError(f"HIT-UAV annotation {entry['id']} has bbox {values}: expected {expected} numbers, w and h > 0")

@@ -15,6 +15,7 @@ from typing import Final
 
 from data_engine.objects import Scene
 from data_engine.sources import colour_instances
+from data_engine.sources.boundary import Reject
 from data_engine.sources.source import Source, require_path, require_split
 from vlm.records import Sample
 
@@ -25,22 +26,22 @@ LAYOUT: Final = (
     "<name>.png, <name>_instance_color_RGB.png and <name>_instance_id_RGB.png in one folder; they come from "
     "https://github.com/chaozhong2010/HRSID (data/)"
 )
-COLOURS: Final = {"ship": (128, 0, 0)}
+HRSID: Final = colour_instances.InstanceSet(NAME, {"ship": (128, 0, 0)}, LAYOUT, LICENCE, sensor="SAR")
 
 
-def load(root: Path, *, split: str, seed: int = 0) -> Iterator[Sample]:
+def load(root: Path, *, split: str, seed: int = 0, reject: Reject | None = None) -> Iterator[Sample]:
     """Yield object and mask samples of each image."""
-    for scene in load_scenes(root, split=split):
-        yield from colour_instances.scene_samples(scene, seed=seed)
+    return colour_instances.load(HRSID, _find_folder(root, split), split=split, seed=seed, reject=reject)
 
 
 def load_scenes(root: Path, *, split: str) -> Iterator[Scene]:
     """Yield each image with its ships as masks."""
+    return colour_instances.load_scenes(HRSID, _find_folder(root, split), split=split)
+
+
+def _find_folder(root: Path, split: str) -> Path:
     require_split(NAME, split, SPLITS)
-    folder = require_path(Path(root), name=NAME, layout=LAYOUT)
-    return colour_instances.load_scenes(
-        folder, colours=COLOURS, name=NAME, split=split, layout=LAYOUT, licence=LICENCE, sensor="SAR"
-    )
+    return require_path(Path(root), name=NAME, layout=LAYOUT)
 
 
 SOURCE: Final = Source(

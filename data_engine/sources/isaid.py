@@ -16,6 +16,7 @@ from typing import Final
 
 from data_engine.objects import Scene
 from data_engine.sources import colour_instances
+from data_engine.sources.boundary import Reject
 from data_engine.sources.source import Source, require_path, require_split
 from vlm.records import Sample
 
@@ -43,20 +44,23 @@ COLOURS: Final = {
     "plane": (0, 127, 255),
     "harbor": (0, 100, 155),
 }
+ISAID: Final = colour_instances.InstanceSet(NAME, COLOURS, LAYOUT, LICENCE)
 
 
-def load(root: Path, *, split: str, seed: int = 0) -> Iterator[Sample]:
+def load(root: Path, *, split: str, seed: int = 0, reject: Reject | None = None) -> Iterator[Sample]:
     """Yield object and mask samples of each image of the split."""
-    for scene in load_scenes(root, split=split):
-        yield from colour_instances.scene_samples(scene, seed=seed)
+    return colour_instances.load(ISAID, _find_folder(Path(root), split), split=split, seed=seed, reject=reject)
 
 
 def load_scenes(root: Path, *, split: str) -> Iterator[Scene]:
     """Yield each image of the split with its instances as masks."""
+    return colour_instances.load_scenes(ISAID, _find_folder(Path(root), split), split=split)
+
+
+def _find_folder(root: Path, split: str) -> Path:
     require_split(NAME, split, SPLITS)
-    root = Path(root) / "iSAID" if (Path(root) / "iSAID").is_dir() else Path(root)
-    folder = require_path(root / split / "images", name=NAME, layout=LAYOUT)
-    return colour_instances.load_scenes(folder, colours=COLOURS, name=NAME, split=split, layout=LAYOUT, licence=LICENCE)
+    root = root / "iSAID" if (root / "iSAID").is_dir() else root
+    return require_path(root / split / "images", name=NAME, layout=LAYOUT)
 
 
 SOURCE: Final = Source(

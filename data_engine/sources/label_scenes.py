@@ -7,14 +7,13 @@ every object has an outline or a mask. The reading itself is that of data_engine
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from data_engine import objects
 from data_engine.objects import Scene
 from data_engine.sources.boundary import Reject, convert_each
-from vlm.errors import DataError
 from vlm.geometry.convert import to_hbb, to_mask
 from vlm.geometry.shapes import HBB, OBB, Geometry, Mask
 from vlm.records import Sample
@@ -60,14 +59,3 @@ def full_mask(geometry: Geometry, size: tuple[int, int]) -> Mask:
     x1, y1 = max(0, math.floor(box.x1)), max(0, math.floor(box.y1))
     x2, y2 = min(size[0], max(x1 + 1, math.ceil(box.x2))), min(size[1], max(y1 + 1, math.ceil(box.y2)))
     return to_mask(geometry, box=HBB(x1, y1, x2, y2), rows=y2 - y1, cols=x2 - x1)
-
-
-def report_to(reject: Reject | None, name: str) -> Callable[[DataError], None]:
-    """Give the `on_error` of a reading that hands bad records to `reject`, or raises where there is none."""
-
-    def on_error(error: DataError) -> None:
-        if reject is None:
-            raise error
-        reject("bad record", str(error), name)
-
-    return on_error

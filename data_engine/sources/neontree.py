@@ -8,16 +8,16 @@ Citation: Weinstein et al., A remote sensing derived data set of 100 million ind
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from data_engine import objects
 from data_engine.objects import Scene
+from data_engine.sources.boundary import Reject, convert_each
 from data_engine.sources.source import Source, describe_image, require_path, require_split
+from data_engine.sources.xml_objects import load_xml, read_box
 from vlm.errors import DataError
-from vlm.geometry.shapes import HBB
 from vlm.records import Region, Sample
 
 NAME: Final = "neontree"
@@ -31,40 +31,38 @@ CLASSES: Final = ("tree",)
 GSD_M: Final = 0.1
 
 
-def load(root: Path, *, split: str, seed: int = 0) -> Iterator[Sample]:
+def load(root: Path, *, split: str, seed: int = 0, reject: Reject | None = None) -> Iterator[Sample]:
     """Yield grounding, detection, counting, presence and region samples of each image."""
-    for scene in load_scenes(root, split=split):
-        yield from objects.all_samples(scene, seed=seed)
+
+    def convert(path: Path) -> Iterator[Sample]:
+        return objects.all_samples(load_scene(path, split=split), seed=seed)
+
+    return convert_each(_list_labels(Path(root), split), convert, name=NAME, reject=reject)
 
 
 def load_scenes(root: Path, *, split: str) -> Iterator[Scene]:
     """Yield each image with its trees as boxes."""
+    return (load_scene(path, split=split) for path in _list_labels(Path(root), split))
+
+
+def load_scene(path: Path, *, split: str) -> Scene:
+    """Read one annotation and the image beside it; a broken object raises DataError with its number."""
+    picture = path.with_suffix(".png") if path.with_suffix(".png").exists() else path.with_suffix(".tif")
+    image = describe_image(picture, name=NAME, layout=LAYOUT, sensor="aerial", gsd_m=GSD_M)
+    entries = enumerate(load_xml(path, name=NAME, layout=LAYOUT).iter("object"), start=1)
+    boxes = tuple(
+        Region(read_box(entry, f"{path} object {number}"), entry.findtext("name", "").strip().lower())
+        for number, entry in entries
+    )
+    return Scene(f"{NAME}/{split}/{path.stem}", image, boxes, (), CLASSES, NAME, split, LICENCE)
+
+
+def _list_labels(root: Path, split: str) -> list[Path]:
     require_split(NAME, split, SPLITS)
-    annotations = sorted(require_path(Path(root), name=NAME, layout=LAYOUT).glob("*.xml"))
-    if not annotations:
+    found = sorted(require_path(root, name=NAME, layout=LAYOUT).glob("*.xml"))
+    if not found:
         raise DataError(f"{NAME}: {root} holds no .xml files; expected {LAYOUT}")
-    for path in annotations:
-        picture = path.with_suffix(".png") if path.with_suffix(".png").exists() else path.with_suffix(".tif")
-        image = describe_image(picture, name=NAME, layout=LAYOUT, sensor="aerial", gsd_m=GSD_M)
-        boxes = tuple(parse_voc(path.read_text(encoding="utf-8"), where=str(path)))
-        yield Scene(f"{NAME}/{split}/{path.stem}", image, boxes, (), CLASSES, NAME, split, LICENCE)
-
-
-def parse_voc(text: str, *, where: str = "VOC text") -> Iterator[Region]:
-    """Read the objects of a Pascal VOC annotation; a broken one raises DataError with the object's number."""
-    try:
-        root = ElementTree.fromstring(text)
-    except ElementTree.ParseError as error:
-        raise DataError(f"{where} is not valid XML ({error}): download it again") from error
-    for number, entry in enumerate(root.iter("object"), start=1):
-        values = [entry.findtext(f"bndbox/{name}", "") for name in ("xmin", "ymin", "xmax", "ymax")]
-        try:
-            x1, y1, x2, y2 = (float(value) for value in values)
-        except ValueError as error:
-            raise DataError(f"{where} object {number} has box {values}: expected four numbers") from error
-        if x2 <= x1 or y2 <= y1:
-            raise DataError(f"{where} object {number} has box {values}: expected xmin < xmax and ymin < ymax")
-        yield Region(HBB(x1, y1, x2, y2), entry.findtext("name", "").strip().lower())
+    return found
 
 
 SOURCE: Final = Source(

@@ -16,8 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from data_engine.changes import ChangeScene, all_samples
+from data_engine.changes import ChangeScene
 from data_engine.labels import load_label
+from data_engine.sources.boundary import Reject
+from data_engine.sources.change_pairs import pair_samples
 from data_engine.sources.source import Source, describe_image, require_path, require_split
 from vlm.errors import DataError
 from vlm.records import Sample
@@ -36,23 +38,28 @@ CROP_PX: Final = 128
 FORWARD: Final = "the built-up area has changed"
 
 
-def load(root: Path, *, split: str, seed: int = 0) -> Iterator[Sample]:
+def load(root: Path, *, split: str, seed: int = 0, reject: Reject | None = None) -> Iterator[Sample]:
     """Yield change samples of each pair, of its swapped dates, of each date twice, and of its crops."""
-    return all_samples(load_scenes(root, split=split), crop_px=CROP_PX, seed=seed)
+    cities = _list_cities(Path(root), split)
+    return pair_samples(
+        cities, lambda city: _load_city(Path(root), city, split), crop_px=CROP_PX, name=NAME, seed=seed, reject=reject
+    )
 
 
 def load_scenes(root: Path, *, split: str) -> Iterator[ChangeScene]:
     """Yield each labelled city of the split with its change mask."""
+    return (_load_city(Path(root), city, split) for city in _list_cities(Path(root), split))
+
+
+def _list_cities(root: Path, split: str) -> list[str]:
     require_split(NAME, split, SPLITS)
-    images, labels = Path(root) / f"{PREFIX}Images", Path(root) / f"{PREFIX}Train Labels"
-    listing = require_path(images / "train.txt", name=NAME, layout=LAYOUT)
-    for city in listing.read_text(encoding="utf-8").replace("\n", ",").split(","):
-        if not city.strip() or (split != "all" and (city.strip() in HELD_OUT) != (split == "val")):
-            continue
-        yield _load_city(images / city.strip(), labels / city.strip(), split)
+    listing = require_path(root / f"{PREFIX}Images" / "train.txt", name=NAME, layout=LAYOUT)
+    cities = [city.strip() for city in listing.read_text(encoding="utf-8").replace("\n", ",").split(",")]
+    return [city for city in cities if city and (split == "all" or (city in HELD_OUT) == (split == "val"))]
 
 
-def _load_city(images: Path, labels: Path, split: str) -> ChangeScene:
+def _load_city(root: Path, city: str, split: str) -> ChangeScene:
+    images, labels = root / f"{PREFIX}Images" / city, root / f"{PREFIX}Train Labels" / city
     dates = _load_dates(images / "dates.txt")
     before, after = (
         describe_image(
@@ -65,10 +72,10 @@ def _load_city(images: Path, labels: Path, split: str) -> ChangeScene:
         )
         for number in (1, 2)
     )
-    label = load_label(require_path(labels / "cm" / f"{images.name}-cm.tif", name=NAME, layout=LAYOUT))
+    label = load_label(require_path(labels / "cm" / f"{city}-cm.tif", name=NAME, layout=LAYOUT))
     if label.ndim != 2 or not 1 <= label.min() <= label.max() <= 2:
-        raise DataError(f"{NAME}: the label of {images.name} holds other values than 1 (no change) and 2 (change)")
-    key = f"{NAME}/{split}/{images.name}"
+        raise DataError(f"{NAME}: the label of {city} holds other values than 1 (no change) and 2 (change)")
+    key = f"{NAME}/{split}/{city}"
     return ChangeScene(key, before, after, label == 2, FORWARD, FORWARD, NAME, split, LICENCE)
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from data_engine import templates
 from data_engine.formats.json_records import read_records
-from data_engine.sources.boundary import Reject
+from data_engine.sources.boundary import Reject, report_to
 from data_engine.sources.source import require_path
-from vlm.errors import DataError, NadirError
+from vlm.errors import DataError
 from vlm.records import Answer, Task, Turn
 
 
@@ -33,12 +33,7 @@ def read_rows(
 
     One that is broken or lacks one of the `required` keys goes to `reject`, or its DataError is raised.
     """
-
-    def on_error(error: NadirError) -> None:
-        if reject is None:
-            raise error
-        reject("bad record", str(error), name)
-
+    on_error = report_to(reject, name)
     for where, record in read_records(require_path(path, name=name, layout=layout), on_error):
         if set(required) <= record.keys():
             yield record

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from data_engine.sources.source import require_path
+from data_engine.sources.source import require_image, require_path
+from data_engine.store.images import ImageFaultError
 from vlm.errors import DataError, RasterError
 from vlm.records import Image
 
@@ -23,17 +24,17 @@ def describe_raster(
 ) -> Image:
     """Name a raster by path with its size, its CRS and its bands in file order.
 
-    `path` may be a folder of single-band files (vlm.dataset). A missing or damaged file, or one with another number of
-    bands, raises DataError.
+    `path` may be a folder of single-band files (vlm.dataset). A missing or damaged one raises ImageFaultError, one with
+    another number of bands DataError.
     """
     from vlm.dataset import crs_text, open_dataset, quiet
 
-    header = require_path(path, name=name, layout=layout)
+    require_image(path, name=name, layout=layout)
     try:
-        with open_dataset(str(header)) as dataset, quiet():
+        with open_dataset(str(path)) as dataset, quiet():
             size, crs, count = (dataset.width, dataset.height), crs_text(dataset.crs), dataset.count
     except RasterError as error:
-        raise DataError(f"{name}: {error}") from error
+        raise ImageFaultError("corrupt image", f"{name}: {error}") from error
     if count != len(bands):
         raise DataError(f"{name}: {path} has {count} bands: expected {len(bands)} ({', '.join(bands)})")
     return Image(

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from data_engine.sources.boundary import Reject
+from data_engine.sources.boundary import Reject, report_to
 from data_engine.sources.source import Source, require_path, require_split
 from vlm.errors import DataError
 from vlm.records import Sample
@@ -48,12 +48,9 @@ def load(root: Path, *, split: str, seed: int = 0, reject: Reject | None = None)
 def _load_set(path: Path, images: Path, *, split: str, seed: int, reject: Reject | None) -> Iterator[Sample]:
     from data_engine.formats import Reading, refgeo_jsonl
 
-    def on_error(error: DataError) -> None:
-        if reject is None:
-            raise error
-        reject("bad record", str(error), NAME)
-
-    reading = Reading(images=images, source=NAME, split=split, licence=LICENCE, seed=seed, on_error=on_error)
+    reading = Reading(
+        images=images, source=NAME, split=split, licence=LICENCE, seed=seed, on_error=report_to(reject, NAME)
+    )
     return refgeo_jsonl.load(path, reading)
 
 

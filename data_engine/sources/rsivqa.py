@@ -21,7 +21,7 @@ from typing import Final
 from data_engine import generate
 from data_engine.sources.boundary import Reject, convert_each
 from data_engine.sources.questions import ask
-from data_engine.sources.source import Source, describe_image, require_path, require_split
+from data_engine.sources.source import Source, describe_image, require_split
 from vlm.errors import DataError
 from vlm.records import Image, Sample
 
@@ -80,7 +80,7 @@ def _is_usable(question: str, answer: str) -> bool:
 def _find_image(folder: Path, name: str) -> Image:
     candidates = [folder / name] if Path(name).suffix in SUFFIXES else [folder / (name + end) for end in SUFFIXES]
     found = next((path for path in candidates if path.exists()), candidates[0])
-    return describe_image(require_path(found, name=NAME, layout=LAYOUT), name=NAME, layout=LAYOUT)
+    return describe_image(found, name=NAME, layout=LAYOUT)
 
 
 def _sample(file: Path, number: int, question: str, answer: str, image: Image, split: str) -> Sample:

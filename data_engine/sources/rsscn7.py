@@ -14,6 +14,7 @@ from typing import Final
 
 from data_engine import generate
 from data_engine.objects import seeded
+from data_engine.sources.boundary import Reject, convert_each
 from data_engine.sources.source import Source, describe_image, require_path, require_split
 from vlm.records import Sample
 
@@ -32,17 +33,19 @@ CLASSES: Final = {
 }
 
 
-def load(root: Path, *, split: str, seed: int = 0) -> Iterator[Sample]:
+def load(root: Path, *, split: str, seed: int = 0, reject: Reject | None = None) -> Iterator[Sample]:
     """Yield one scene-class sample per image."""
     require_split(NAME, split, SPLITS)
-    for folder, theme in CLASSES.items():
-        for path in sorted(require_path(Path(root) / folder, name=NAME, layout=LAYOUT).glob("*.jpg")):
-            image = describe_image(path, name=NAME, layout=LAYOUT)
-            sample_id = f"{NAME}/{split}/{path.stem}/theme"
-            turn = generate.classify(theme, seeded(seed, sample_id))
-            yield generate.wrap_turn(
-                turn, sample_id=sample_id, images=(image,), source=NAME, split=split, licence=LICENCE
-            )
+    folders = [require_path(Path(root) / folder, name=NAME, layout=LAYOUT) for folder in CLASSES]
+
+    def convert(path: Path) -> Iterator[Sample]:
+        image = describe_image(path, name=NAME, layout=LAYOUT)
+        sample_id = f"{NAME}/{split}/{path.stem}/theme"
+        turn = generate.classify(CLASSES[path.parent.name], seeded(seed, sample_id))
+        yield generate.wrap_turn(turn, sample_id=sample_id, images=(image,), source=NAME, split=split, licence=LICENCE)
+
+    pictures = [path for folder in folders for path in sorted(folder.glob("*.jpg"))]
+    return convert_each(pictures, convert, name=NAME, reject=reject)
 
 
 SOURCE: Final = Source(

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from data_engine import templates
+from data_engine.sources.boundary import Reject, convert_each
 from data_engine.sources.source import Source, describe_image, load_json, require_split
 from vlm.errors import DataError
 from vlm.records import Answer, Image, Sample, Task, Turn
@@ -50,7 +51,7 @@ VARIANTS: Final = (
 )
 
 
-def load(root: Path, *, split: str, seed: int = 0) -> Iterator[Sample]:
+def load(root: Path, *, split: str, seed: int = 0, reject: Reject | None = None) -> Iterator[Sample]:
     """Yield one sample per active question of every variant under `root`; ids end with the question's type.
 
     An id is like `rsvqa-lr/val/00012/presence`; `question_type` reads it back. `seed` changes nothing: the questions
@@ -62,7 +63,7 @@ def load(root: Path, *, split: str, seed: int = 0) -> Iterator[Sample]:
         for folder in (Path(root), Path(root) / variant.name[-2:].upper()):
             if (folder / f"{variant.prefix}_split_{split}_questions.json").exists():
                 found = True
-                yield from _load_variant(folder, variant, split)
+                yield from _load_variant(folder, variant, split, reject)
     if not found:
         raise DataError(f"{NAME}: {root} holds no questions of the split {split!r}; expected {LAYOUT}")
 
@@ -98,18 +99,24 @@ def _bucket(value: int, *, unit: str) -> str:
     return f"0{unit}" if value == 0 else f"more than 1000{unit}"
 
 
-def _load_variant(folder: Path, variant: Variant, split: str) -> Iterator[Sample]:
+def _load_variant(folder: Path, variant: Variant, split: str, reject: Reject | None) -> Iterator[Sample]:
     questions = _load_entries(folder, variant, split, "questions", ("id", "img_id", "type", "question", "answers_ids"))
     answers = {entry["id"]: entry for entry in _load_entries(folder, variant, split, "answers", ("id", "answer"))}
-    images: dict[int, Image] = {}
-    for entry in questions:
+    images: dict[int, Image | None] = {}
+
+    def convert(entry: dict[str, Any]) -> Iterator[Sample]:
         image_id = entry["img_id"]
         if image_id not in images:
+            images[image_id] = None  # one fault an image: its other questions have nothing to ask about
             path = folder / variant.images / f"{image_id}.tif"
             images[image_id] = describe_image(
                 path, name=NAME, layout=LAYOUT, sensor=variant.sensor, gsd_m=variant.gsd_m
             )
-        yield _sample(entry, _join_answer(entry, answers, folder), images[image_id], variant, split)
+        image = images[image_id]
+        if image is not None:
+            yield _sample(entry, _join_answer(entry, answers, folder), image, variant, split)
+
+    return convert_each(questions, convert, name=NAME, reject=reject)
 
 
 def _load_entries(

@@ -11,8 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from data_engine.changes import ChangeScene, all_samples
+from data_engine.changes import ChangeScene
 from data_engine.labels import load_mask
+from data_engine.sources.boundary import Reject
+from data_engine.sources.change_pairs import pair_samples
 from data_engine.sources.source import Source, describe_image, require_path, require_split
 from vlm.records import Sample
 
@@ -24,20 +26,31 @@ CROP_PX: Final = 128
 SENTENCE: Final = "the extent of the water has changed"
 
 
-def load(root: Path, *, split: str, seed: int = 0) -> Iterator[Sample]:
+def load(root: Path, *, split: str, seed: int = 0, reject: Reject | None = None) -> Iterator[Sample]:
     """Yield change samples of the pair, of its swapped dates, of each date twice, and of its crops."""
-    return all_samples(load_scenes(root, split=split), crop_px=CROP_PX, seed=seed)
+    folders = [_find_folder(root, split)]
+    return pair_samples(
+        folders, lambda folder: _load_scene(folder, split), crop_px=CROP_PX, name=NAME, seed=seed, reject=reject
+    )
 
 
 def load_scenes(root: Path, *, split: str) -> Iterator[ChangeScene]:
     """Yield the pair with its change mask."""
+    yield _load_scene(_find_folder(root, split), split)
+
+
+def _find_folder(root: Path, split: str) -> Path:
     require_split(NAME, split, SPLITS)
+    return require_path(Path(root), name=NAME, layout=LAYOUT)
+
+
+def _load_scene(folder: Path, split: str) -> ChangeScene:
     before, after = (
-        describe_image(Path(root) / f"ottawa_{number}.bmp", name=NAME, layout=LAYOUT, date=date, sensor="Radarsat SAR")
+        describe_image(folder / f"ottawa_{number}.bmp", name=NAME, layout=LAYOUT, date=date, sensor="Radarsat SAR")
         for number, date in ((1, "1997-05"), (2, "1997-08"))
     )
-    changed = load_mask(require_path(Path(root) / "ottawa_gt.bmp", name=NAME, layout=LAYOUT))
-    yield ChangeScene(f"{NAME}/{split}/ottawa", before, after, changed, SENTENCE, SENTENCE, NAME, split, LICENCE)
+    changed = load_mask(require_path(folder / "ottawa_gt.bmp", name=NAME, layout=LAYOUT))
+    return ChangeScene(f"{NAME}/{split}/ottawa", before, after, changed, SENTENCE, SENTENCE, NAME, split, LICENCE)
 
 
 SOURCE: Final = Source(

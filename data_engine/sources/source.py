@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+from data_engine.sources.boundary import Reject
+from data_engine.store.images import ImageFaultError
 from vlm.errors import DataError
 from vlm.records import Image, Sample
 
-Loader = Callable[..., Iterator[Sample]]
+
+class Loader(Protocol):
+    """Read one split of a dataset below `root`; records that cannot be converted go to `reject` (convert_each)."""
+
+    def __call__(self, root: Path, *, split: str, seed: int = 0, reject: Reject | None = None) -> Iterator[Sample]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Describe a dataset: `load(root, *, split, seed=0)`, its splits, its files (`layout`), licence and citation."""
+    """Describe a dataset: how it is loaded, its splits, its files (`layout`), licence and citation."""
 
     name: str
     load: Loader
@@ -35,7 +41,14 @@ def require_split(name: str, split: str, splits: tuple[str, ...]) -> None:
 def require_path(path: Path, *, name: str, layout: str) -> Path:
     """Give the path back, or raise DataError that says what the folder of this source has to hold."""
     if not path.exists():
-        raise DataError(f"{name}: {path} does not exist; expected {layout}")
+        raise DataError(_say_missing(path, name, layout))
+    return path
+
+
+def require_image(path: Path, *, name: str, layout: str) -> Path:
+    """Give the path of an image back, or raise ImageFaultError as require_path raises DataError."""
+    if not path.exists():
+        raise ImageFaultError("missing image", _say_missing(path, name, layout))
     return path
 
 
@@ -58,13 +71,18 @@ def describe_image(
     bands: tuple[str, ...] = (),
     gsd_m: float | None = None,
 ) -> Image:
-    """Name an image by path with the size from its header; a missing or unreadable file raises DataError."""
-    require_path(path, name=name, layout=layout)
+    """Name an image by path with the size from its header; a missing or unreadable file raises ImageFaultError."""
+    require_image(path, name=name, layout=layout)
     try:
         width, height = _read_size(path)
     except OSError as error:
-        raise DataError(f"{name}: {path} cannot be opened as an image ({error}): copy it again") from error
+        detail = f"{name}: {path} cannot be opened as an image ({error}): copy it again"
+        raise ImageFaultError("corrupt image", detail) from error
     return Image(path=str(path), width=width, height=height, date=date, sensor=sensor, bands=bands, gsd_m=gsd_m)
+
+
+def _say_missing(path: Path, name: str, layout: str) -> str:
+    return f"{name}: {path} does not exist; expected {layout}"
 
 
 def _read_size(path: Path) -> tuple[int, int]:

@@ -14,8 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from data_engine.changes import ChangeScene, all_samples
+from data_engine.changes import ChangeScene
 from data_engine.labels import load_mask
+from data_engine.sources.boundary import Reject
+from data_engine.sources.change_pairs import pair_samples
 from data_engine.sources.source import Source, describe_image, require_path, require_split
 from vlm.errors import DataError
 from vlm.records import Sample
@@ -32,25 +34,35 @@ CROP_PX: Final = 256
 SENTENCE: Final = "the land cover has changed"
 
 
-def load(root: Path, *, split: str, seed: int = 0) -> Iterator[Sample]:
+def load(root: Path, *, split: str, seed: int = 0, reject: Reject | None = None) -> Iterator[Sample]:
     """Yield change samples of each pair, of its swapped dates, of each date twice, and of its crops."""
-    return all_samples(load_scenes(root, split=split), crop_px=CROP_PX, seed=seed)
+    labels = _list_labels(Path(root), split)
+    return pair_samples(
+        labels, lambda label: _load_scene(label, split), crop_px=CROP_PX, name=NAME, seed=seed, reject=reject
+    )
 
 
 def load_scenes(root: Path, *, split: str) -> Iterator[ChangeScene]:
     """Yield each pair with its change mask."""
+    return (_load_scene(label, split) for label in _list_labels(Path(root), split))
+
+
+def _list_labels(root: Path, split: str) -> list[Path]:
     require_split(NAME, split, SPLITS)
-    require_path(Path(root), name=NAME, layout=LAYOUT)
-    found = sorted([*Path(root).glob("*/*/gt.bmp"), *Path(root).glob("*/*/gt.png")])
+    require_path(root, name=NAME, layout=LAYOUT)
+    found = sorted([*root.glob("*/*/gt.bmp"), *root.glob("*/*/gt.png")])
     if not found:
         raise DataError(f"{NAME}: {root} holds no <area>/<number>/gt.bmp; expected {LAYOUT}")
-    for label in found:
-        before, after = (
-            describe_image(label.with_name(f"{stem}{label.suffix}"), name=NAME, layout=LAYOUT, gsd_m=GSD_M)
-            for stem in ("im1", "im2")
-        )
-        key = f"{NAME}/{split}/{label.parent.parent.name}-{label.parent.name}"
-        yield ChangeScene(key, before, after, load_mask(label), SENTENCE, SENTENCE, NAME, split, LICENCE)
+    return found
+
+
+def _load_scene(label: Path, split: str) -> ChangeScene:
+    before, after = (
+        describe_image(label.with_name(f"{stem}{label.suffix}"), name=NAME, layout=LAYOUT, gsd_m=GSD_M)
+        for stem in ("im1", "im2")
+    )
+    key = f"{NAME}/{split}/{label.parent.parent.name}-{label.parent.name}"
+    return ChangeScene(key, before, after, load_mask(label), SENTENCE, SENTENCE, NAME, split, LICENCE)
 
 
 SOURCE: Final = Source(

@@ -17,6 +17,7 @@ from data_engine.formats.json_records import Record
 from data_engine.sources.boundary import Reject, convert_each
 from data_engine.sources.questions import read_rows
 from data_engine.sources.source import require_path
+from data_engine.store.images import ImageFaultError
 from vlm.errors import DataError
 from vlm.records import Answer, Sample, Task, Turn
 
@@ -101,5 +102,6 @@ def _find_images(file: ChatFile, name: str, where: str) -> Path:
     """Give the folder that holds an image, of those where it may lie."""
     folders: Sequence[Path] = [folder for folder in file.images if (folder / name).is_file()]
     if not folders:
-        raise DataError(f"{where} names the image {name}, which is not below {file.images[0]}; expected {file.layout}")
+        detail = f"{where} names the image {name}, which is not below {file.images[0]}; expected {file.layout}"
+        raise ImageFaultError("missing image", detail)
     return folders[0]

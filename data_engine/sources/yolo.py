@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from data_engine.sources.boundary import Reject
-from data_engine.sources.label_scenes import label_samples, report_to
+from data_engine.sources.boundary import Reject, report_to
+from data_engine.sources.label_scenes import label_samples
 from data_engine.sources.source import Source, require_path, require_split
 from vlm.errors import DataError
 from vlm.records import Sample

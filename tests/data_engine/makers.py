@@ -128,9 +128,10 @@ def make_dsifn(root: Path) -> None:
 
 
 def make_sztaki(root: Path) -> None:
-    for name in ("im1", "im2"):
-        write_image(root / "Szada" / "1" / f"{name}.bmp", (300, 260), seed=len(name))
-    write_label(root / "Szada" / "1" / "gt.bmp", block((300, 260), (30, 30, 60, 60)))
+    for number in ("1", "2"):
+        for name in ("im1", "im2"):
+            write_image(root / "Szada" / number / f"{name}.bmp", (300, 260), seed=len(name))
+        write_label(root / "Szada" / number / "gt.bmp", block((300, 260), (30, 30, 60, 60)))
 
 
 def make_sar_ottawa(root: Path) -> None:
@@ -178,7 +179,8 @@ def make_isaid(root: Path) -> None:
 
 
 def make_hrsid(root: Path) -> None:
-    make_colour_instances(root, "P0001_0_800_0_800", (120, 100), (128, 0, 0))
+    for name in ("P0001_0_800_0_800", "P0002_0_800_0_800"):
+        make_colour_instances(root, name, (120, 100), (128, 0, 0))
 
 
 def make_dota(root: Path) -> None:
@@ -201,8 +203,9 @@ def make_neontree(root: Path) -> None:
     corners = "<xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax>"
     entry = f"<object><name>Tree</name><bndbox>{corners}</bndbox></object>"
     objects = entry.format(10, 20, 60, 70) + entry.format(300, 310, 401, 401)
-    write_image(root / "HARV_001.tif", (400, 400))
-    (root / "HARV_001.xml").write_text(f"<annotation><filename>HARV_001.tif</filename>{objects}</annotation>")
+    for name in ("HARV_001", "HARV_002"):
+        write_image(root / f"{name}.tif", (400, 400))
+        (root / f"{name}.xml").write_text(f"<annotation><filename>{name}.tif</filename>{objects}</annotation>")
 
 
 def make_rsscn7(root: Path) -> None:

@@ -367,16 +367,21 @@ def test_dota_refuses_garbage_lines(line, sentence):
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "sentence"),
     [
-        "<annotation>",
-        "<a><object><name>Tree</name></object></a>",
-        "<a><object><bndbox><xmin>5</xmin><ymin>1</ymin><xmax>5</xmax><ymax>2</ymax></bndbox></object></a>",
+        ("<annotation>", "not valid XML"),
+        ("<a><object><name>Tree</name></object></a>", "object 1: <bndbox/xmin> holds ''"),
+        (
+            "<a><object><bndbox><xmin>5</xmin><ymin>1</ymin><xmax>5</xmax><ymax>2</ymax></bndbox></object></a>",
+            "object 1: the box .* has no area",
+        ),
     ],
 )
-def test_voc_refuses_garbage(text):
-    with pytest.raises(DataError, match="VOC text"):
-        list(neontree.parse_voc(text))
+def test_neontree_refuses_garbage(tmp_path, text, sentence):
+    MAKERS["neontree"][0](tmp_path)
+    (tmp_path / "HARV_001.xml").write_text(text)
+    with pytest.raises(DataError, match=f"HARV_001.xml.*{sentence}"):
+        list(neontree.load_scenes(tmp_path, split="all"))
 
 
 def test_image_header_of_a_truncated_file(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 
 from data_engine.sources import SOURCES, coco, folder_scenes, yolo
 from tests.data_engine.makers import write_image
-from tests.data_engine.makers_formats import ADDED, make_coco_set, make_folder_scenes, make_voc_set, make_yolo_set
+from tests.data_engine.makers_formats import make_coco_set, make_folder_scenes, make_voc_set, make_yolo_set
 from vlm.errors import DataError
 from vlm.geometry import HBB, Mask
 
@@ -100,21 +100,6 @@ def test_class_folders_become_words(tmp_path):
 )
 def test_folder_names(folder, words):
     assert folder_scenes.read_theme(folder) == words
-
-
-@pytest.mark.parametrize("name", sorted(ADDED))
-def test_one_bad_image_costs_itself(tmp_path, name):
-    make, split = ADDED[name]
-    make(tmp_path)
-    victim = next(path for path in sorted(tmp_path.rglob("*")) if path.suffix in (".jpg", ".png", ".tif"))
-    victim.write_bytes(b"")
-    seen: list[tuple[str, ...]] = []
-    kept = list(SOURCES[name].load(tmp_path, split=split, reject=lambda *words: seen.append(words)))
-    assert kept
-    assert len(seen) == 1
-    assert seen[0][0] == "bad record"
-    assert victim.name in seen[0][1]
-    assert seen[0][2] == name
 
 
 def test_a_real_folder_of_scenes(shared_data: Path):

@@ -83,7 +83,7 @@ def test_a_broken_image_costs_its_own_samples_only(tmp_path):
     rejected = Rejected()
     assert list(answers(list(ucm.load(tmp_path, split="train", reject=rejected)))) == ["ucm/train/2/caption-0"]
     ((reason, sentence),) = rejected
-    assert reason == "bad record"
+    assert reason == "missing image"
     assert "1.tif does not exist" in sentence
 
 

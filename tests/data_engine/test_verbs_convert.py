@@ -31,32 +31,6 @@ ROOT = Path(__file__).resolve().parents[2]
 Run = Callable[..., dict[str, Any]]
 
 
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Give a function that runs a verb and gives the line of JSON that it ends with."""
-
-    def call(*arguments: object) -> dict[str, Any]:
-        with pytest.raises(SystemExit) as left:
-            main([str(argument) for argument in arguments])
-        assert left.value.code in (0, None)
-        return json.loads(capsys.readouterr().out.splitlines()[-1])
-
-    return call
-
-
-@pytest.fixture
-def refuse(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """Give a function that runs a verb that is refused and gives the sentence."""
-
-    def call(*arguments: object) -> str:
-        with pytest.raises(SystemExit) as left:
-            main([str(argument) for argument in arguments])
-        assert left.value.code == 2
-        return capsys.readouterr().err
-
-    return call
-
-
 def absolute(sample: Sample) -> Sample:
     def image(one: Image) -> Image:
         return one if one.path is None else replace(one, path=str(Path(one.path).absolute()))
@@ -109,7 +83,7 @@ def test_missing_and_broken_images_are_counted_with_their_reason(
     (root / "RSICD_images" / "00002.jpg").unlink()
     line = run("convert", "rsicd", root, tmp_path / "out")
     assert line["kept"] == 0
-    assert line["dropped"] == {"corrupt image": clean["airport_1.jpg"], "bad record": 1}
+    assert line["dropped"] == {"corrupt image": clean["airport_1.jpg"], "missing image": 1}
     assert line["read"] + line["made"] == line["kept"] + sum(line["dropped"].values())
     rejected = [json.loads(text) for text in (tmp_path / "out" / "rejected.jsonl").read_text().splitlines()]
     assert any("airport_1.jpg cannot be decoded" in entry["detail"] for entry in rejected)
