@@ -5,7 +5,6 @@ Layout (the official one, versions 2 and 4): {training,validation,testing}.h5, H
 Quirks: no patch is a file, so images are not named by path but embedded, each as a GeoTIFF with its bands and pixel
 type; sen2 is reflectance in 0..1, sen1 has real and imaginary parts, Lee-filtered intensities and the covariance. The
 geolocation of version 4 (*_geo.h5) is not read: its world files do not say whether they mean pixel corners or centres.
-Reading needs h5py, which nothing else here does: it is looked for only when this source is loaded.
 Licence: CC BY 4.0. Citation: Zhu et al., So2Sat LCZ42: a benchmark data set for the classification of global local
 climate zones, IEEE GRSM 2020.
 """
@@ -13,9 +12,8 @@ climate zones, IEEE GRSM 2020.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -70,10 +68,8 @@ def load(root: Path, *, split: str, seed: int = 0, reject: Reject | None = None)
 
 def _patches(path: Path) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
     """Yield (number, arrays) of each patch; BATCH of them are in memory."""
-    try:
-        h5py: Any = import_module("h5py")
-    except ImportError as error:
-        raise DataError(f"{NAME}: {path} is HDF5, which h5py reads: pip install h5py") from error
+    import h5py
+
     try:
         with h5py.File(path, "r") as file:
             if not {*BANDS, "label"} <= set(file):

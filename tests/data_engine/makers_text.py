@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
-import pytest
 from PIL import Image as Picture
 
 # Captions
@@ -216,7 +216,6 @@ def make_sen12(root: Path) -> None:
 
 
 def make_so2sat(root: Path) -> None:
-    h5py = pytest.importorskip("h5py", reason="So2Sat is HDF5, which needs h5py")
     rng = np.random.default_rng(0)
     with h5py.File(root / "training.h5", "w") as file:
         file["sen1"], file["sen2"] = rng.normal(size=(3, 32, 32, 8)), rng.random((3, 32, 32, 10))
