@@ -39,6 +39,8 @@ QUESTION = ("question", "query", "prompt", "instruction", "text")
 SPLIT = ("split", "filepath")
 NUMBERED = re.compile(r"^(caption|ref|reference|sentence|sent|raw)_?(\d*)$", re.IGNORECASE)
 NUMBERED_NAME = "{0}*"
+# The name of a rule's field that holds the target where no other key does (GeoChat's scenes: the question's id).
+LAST_TARGET = "last target"
 
 
 def plain(key: str) -> str:
@@ -69,10 +71,11 @@ class Keys:
 
     def find_pair(self) -> tuple[str, str]:
         """Give the keys of prediction and target in a file that holds both; DataError says what it has instead."""
-        target = self.find("target", TARGET)
-        target = target or self.numbered
-        prediction = self.find("prediction", PREDICTION, but=(target,))
-        prediction = prediction or self.find("prediction", EITHER, but=(target,))
+        target = self.find("target", TARGET) or self.numbered
+        sure = self.find("prediction", PREDICTION, but=(target,))
+        prediction = sure or self.find("prediction", EITHER, but=(target,))
+        usual = EITHER if sure else ()
+        target = target or self.find("target", usual, but=(prediction,)) or self.find(LAST_TARGET, ())
         target = target or self.find("target", EITHER, but=(prediction,))
         if prediction is None or target is None:
             raise self.refuse("prediction" if prediction is None else "target", PREDICTION if target else TARGET)

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from eval_suites.readers.keys import CATEGORY, GROUP, ID, QUESTION, SPLIT, Keys, value_of
+from eval_suites.readers.keys import CATEGORY, GROUP, ID, LAST_TARGET, QUESTION, SPLIT, Keys, value_of
 from eval_suites.readers.loaded import Entry, Field, Loaded, Options
 from eval_suites.readers.rows import Row, load_rows
 from vlm.errors import DataError
 
 Identify = Callable[[Row], str]
-RESERVED = {"prediction", "target", "category", "id", "group"}
+RESERVED = {"prediction", "target", "category", "id", "group", LAST_TARGET}
 
 
 def read_pairs(predictions: Path, references: Path | None, fields: tuple[Field, ...], options: Options) -> Loaded:
