@@ -13,6 +13,7 @@ import numpy as np
 
 from eval_suites.measure import Measure
 from eval_suites.readers.loaded import Entry, Loaded, Options
+from eval_suites.readers.masks import MASK_FIELDS, read_masks
 from eval_suites.rules.pixels import count_pixels, lay_on, read_mask, to_binary, to_classes
 from eval_suites.rules.rule import Rule, Scores
 from eval_suites.scored import Row
@@ -22,22 +23,27 @@ VISTA_PROBABILITY = 0.35
 
 
 def score_binary(loaded: Loaded, options: Options, *, probability: float = 0.5) -> Scores:
-    """Score what has changed and what has not, pixel by pixel over all pairs."""
+    """Score what has changed and what has not, pixel by pixel over all pairs.
+
+    Where the targets hold LEVIR-MCI's three classes, its means over them take the place of those over two.
+    """
     del options
     to_set = partial(to_binary, probability=probability)
-    counts = _count(loaded.entries, lambda values: to_set(values).astype(np.uint8), classes=2)
-    measures = tuple(_measure(name, counts, formula) for name, formula in BINARY.items())
+    counts, kinds = _count(loaded.entries, ((lambda values: to_set(values).astype(np.uint8), 2), (to_classes, 3)))
+    measures = {name: _measure(name, counts, formula) for name, formula in BINARY.items()}
+    if kinds[:, 1:].sum(axis=(0, 2)).all():
+        measures |= {name: _measure(name, kinds, formula) for name, formula in CLASSES.items()}
     tables = {
         "IoU by class": _by_class(counts, class_iou, ("unchanged", "changed")),
         "F1 by class": _by_class(counts, class_f1, ("unchanged", "changed")),
     }
-    return Scores(_rows(loaded.entries, counts), measures, tables)
+    return Scores(_rows(loaded.entries, counts), tuple(measures.values()), tables)
 
 
 def score_levir_mci(loaded: Loaded, options: Options) -> Scores:
     """Score the three classes of LEVIR-MCI: background, road and building."""
     del options
-    counts = _count(loaded.entries, to_classes, classes=3)
+    (counts,) = _count(loaded.entries, ((to_classes, 3),))
     measures = tuple(_measure(name, counts, formula) for name, formula in CLASSES.items())
     tables = {"IoU by class": _by_class(counts, class_iou, ("background", "road", "building"))}
     return Scores(_rows(loaded.entries, counts), measures, tables)
@@ -109,16 +115,21 @@ CLASSES: dict[str, Formula] = {
 }
 
 
-def _count(entries: tuple[Entry, ...], to_class: Callable[[np.ndarray], np.ndarray], *, classes: int) -> np.ndarray:
-    """Count the confusion matrix of each pair, (n, classes, classes); only one pair is in memory at a time."""
-    counts = np.zeros((len(entries), classes, classes))
+def _count(
+    entries: tuple[Entry, ...], readings: tuple[tuple[Callable[[np.ndarray], np.ndarray], int], ...]
+) -> tuple[np.ndarray, ...]:
+    """Count the confusion matrix of each pair, (n, K, K), once for each reading of the masks as K classes.
+
+    Only one pair is in memory at a time.
+    """
+    counts = tuple(np.zeros((len(entries), classes, classes)) for _, classes in readings)
     for place, entry in enumerate(entries):
-        target = read_mask(entry.target)
+        target, found = read_mask(entry.target), read_mask(entry.prediction)
         if target is None:
             continue
-        found = read_mask(entry.prediction)
-        found = np.zeros(target.shape, np.uint8) if found is None else to_class(found)
-        counts[place] = count_pixels(lay_on(found, target.shape), to_class(target), classes)
+        for (to_class, classes), count in zip(readings, counts, strict=True):
+            said = lay_on(None if found is None else to_class(found), target.shape)
+            count[place] = count_pixels(said, to_class(target), classes)
     return counts
 
 
@@ -168,6 +179,8 @@ RULES: tuple[Rule, ...] = (
         ),
         headline="F1",
         score=score_binary,
+        fields=MASK_FIELDS,
+        reader=read_masks,
         aliases=("global F1/IoU", "F1/IoU", "changeformer", "binary"),
     ),
     Rule(
@@ -179,6 +192,8 @@ RULES: tuple[Rule, ...] = (
         ),
         headline="mIoU",
         score=score_levir_mci,
+        fields=MASK_FIELDS,
+        reader=read_masks,
         aliases=("3-class", "three-class", "change-agent", "mIoU"),
         oddity="a mask in which nothing has changed is right about the background",
     ),
@@ -191,6 +206,8 @@ RULES: tuple[Rule, ...] = (
         ),
         headline="F1",
         score=partial(score_binary, probability=VISTA_PROBABILITY),
+        fields=MASK_FIELDS,
+        reader=read_masks,
         aliases=("vista mask", "pixel-global"),
     ),
 )

@@ -72,6 +72,8 @@ def _read_picture(path: Path) -> np.ndarray:
 
     if not path.exists():
         raise DataError(f"the mask {path} does not exist: give the folder in which the masks lie")
+    if path.suffix == ".npy":
+        return _flat(np.load(path, allow_pickle=False))
     with Image.open(path) as picture:
         return _flat(np.asarray(picture))
 

@@ -1,0 +1,117 @@
+"""Referring and reasoning segmentation: RMSIN's rule, LISA's rule, and VisTA's over all pixels.
+
+The same masks give different numbers: an empty union is a miss for RMSIN and a hit for LISA, RMSIN's steps include the
+threshold and LISA's do not. So each is a protocol of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from eval_suites.measure import Measure
+from eval_suites.readers.loaded import Loaded, Options
+from eval_suites.readers.masks import MASK_FIELDS, read_masks
+from eval_suites.rules.overlap import exceeds, reaches
+from eval_suites.rules.pixels import lay_on, read_mask, to_binary
+from eval_suites.rules.rule import Rule, Scores
+from eval_suites.rules.tables import group_by, mean_of, sum_ratio
+from eval_suites.scored import Row
+
+STEPS = (0.5, 0.6, 0.7, 0.8, 0.9)
+LISA_EPSILON = 1e-5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Areas:
+    """Hold pixel counts of n masks, (n,) each: common, united, found and wanted."""
+
+    common: np.ndarray
+    union: np.ndarray
+    found: np.ndarray
+    wanted: np.ndarray
+
+
+def count_areas(loaded: Loaded) -> Areas:
+    """Count the pixels of each pair; only one pair is in memory at a time, a missing prediction is empty."""
+    counts = np.zeros((len(loaded.entries), 4))
+    for place, entry in enumerate(loaded.entries):
+        target = read_mask(entry.target)
+        if target is None:
+            continue
+        said = read_mask(entry.prediction)
+        wanted = to_binary(target)
+        found = lay_on(None if said is None else to_binary(said), wanted.shape).astype(bool)
+        counts[place] = (found & wanted).sum(), (found | wanted).sum(), found.sum(), wanted.sum()
+    return Areas(*counts.T)
+
+
+def score_rmsin(loaded: Loaded, options: Options) -> Scores:
+    """Score mean and overall IoU and the share of masks at each step; an empty union is a miss."""
+    del options
+    areas = count_areas(loaded)
+    iou = np.divide(areas.common, areas.union, out=np.zeros(len(areas.union)), where=areas.union > 0)
+    measures = [mean_of("mIoU", iou), sum_ratio("oIoU", areas.common, areas.union)]
+    measures += [mean_of(f"P@{step:g}".replace("0.", "."), reaches(iou, step)) for step in STEPS]
+    tables = group_by(loaded.entries, lambda where: mean_of("mIoU", iou, where), title="mIoU")
+    return Scores(_rows(loaded, areas, iou), tuple(measures), tables)
+
+
+def score_lisa(loaded: Loaded, options: Options) -> Scores:
+    """Score gIoU (the mean IoU, 1 for an empty union that was asked) and cIoU; steps are to be exceeded.
+
+    A missing prediction for an empty target is no answer, and so a miss.
+    """
+    del options
+    areas = count_areas(loaded)
+    there = np.array([entry.prediction is not None for entry in loaded.entries], bool)
+    iou = np.where(areas.union > 0, areas.common / (areas.union + LISA_EPSILON), there.astype(float))
+    measures: list[Measure] = [mean_of("gIoU", iou), sum_ratio("cIoU", areas.common, areas.union)]
+    measures += [mean_of(f"P@{step:g}".replace("0.", "."), exceeds(iou, step)) for step in STEPS]
+    tables = group_by(loaded.entries, lambda where: mean_of("gIoU", iou, where), title="gIoU")
+    return Scores(_rows(loaded, areas, iou), tuple(measures), tables)
+
+
+def _rows(loaded: Loaded, areas: Areas, iou: np.ndarray) -> tuple[Row, ...]:
+    columns = (areas.found.tolist(), areas.wanted.tolist(), areas.common.tolist(), iou.tolist())
+    return tuple(
+        Row(
+            f"{found:.0f} px",
+            f"{wanted:.0f} px",
+            value,
+            f"IoU {value:.3f}, {common:.0f} px in common",
+            unparsed=entry.prediction is None,
+        )
+        for entry, found, wanted, common, value in zip(loaded.entries, *columns, strict=True)
+    )
+
+
+_mask_rule = partial(Rule, fields=MASK_FIELDS, reader=read_masks)
+
+RULES: tuple[Rule, ...] = (
+    _mask_rule(
+        suites=("rrsisd", "refsegrs", "risbench"),
+        protocol="rmsin",
+        source=(
+            "Lsan2401/RMSIN test.py (LAVT): every sentence is one row; IoU is 0 where both masks are empty; mIoU, "
+            "oIoU, P@.5 to .9 with >=; the source resizes both masks to 480 x 480 first"
+        ),
+        headline="mIoU",
+        score=score_rmsin,
+        aliases=("lavt", "mIoU"),
+    ),
+    _mask_rule(
+        suites=("earthreason", "rrsisd", "refsegrs", "risbench"),
+        protocol="lisa",
+        source=(
+            "earth-insights/SegEarth-R1 segearth_r1/eval_and_test/eval.py (LISA): gIoU is the mean of I / (U + 1e-5), "
+            "1 where both masks are empty; cIoU the sum of I over that of U; P@ with >"
+        ),
+        headline="gIoU",
+        score=score_lisa,
+        aliases=("LISA gIoU/cIoU", "segearth", "segearth-r1", "gIoU"),
+        oddity="an empty mask is right where the target is empty; IoU stays a hair below 1 by the 1e-5 of the source",
+    ),
+)
