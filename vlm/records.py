@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from vlm.tiling import Tile
 
 Task = Literal["caption", "classify", "vqa", "count", "ground", "detect", "segment", "region", "change", "chat"]
+IssueKind = Literal["unparsed", "clipped", "reordered", "truncated", "unknown_image"]
 TASKS: tuple[Task, ...] = (
     "caption", "classify", "vqa", "count", "ground", "detect", "segment", "region", "change", "chat",
 )  # fmt: skip
@@ -51,7 +52,7 @@ class Region:
 class Issue:
     """Say what was odd in a model's text: `kind` for counting, `text` as written, `detail` for the reader."""
 
-    kind: Literal["unparsed", "clipped", "reordered", "truncated", "unknown_image"]
+    kind: IssueKind
     text: str
     detail: str
 

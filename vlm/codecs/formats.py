@@ -43,7 +43,8 @@ one list.
 Polygons that leave the image are cut at its edge, other numbers outside it are moved there when text is written.
 When text is read, the same is done and counted; swapped corners are put in order and counted; lists that were cut
 off keep their complete items; an image that is not there, or text that cannot be read, stays text with an issue.
-`<think>` parts are left out, `<answer>` tags taken off.
+`<think>` parts are taken out of the template and kept beside it, `<answer>` tags taken off; `keep_reasoning` leaves
+both where they are, as data to train on need them.
 
 ## The nadir dialect
 

@@ -16,12 +16,13 @@ NUMBER = re.compile(r"[-+]?(?:\d++(?:\.\d*+)?|\.\d++)")
 _DIGITS = r"[\d\s.,;+\-\[\]()*|/]*+"
 _STRING = r'"(?:[^"\\]++|\\.)*+"'
 _LIST = r"\[[\d\s.,+\-\[\]]*+"
-_PAIR = rf'"[\w \-]++"\s*+:\s*+(?:{_STRING}|{_LIST}|-?[\d.]++|true|false|null)'
+_OTHER = r"-?[\d.]++(?:e[-+]?\d++)?+|true|false|null"
+_PAIR = rf'"[\w \-]++"\s*+:\s*+(?:{_STRING}|{_LIST}|{_OTHER})'
 _OBJECT = rf"\{{\s*+{_PAIR}(?:[\s,]*+{_PAIR})*+[\s,]*+\}}"
 _JSON = rf"(?P<json>(?:```\w*+\s*+)?+(?:\[\s*+)?+{_OBJECT}(?:\s*+,\s*+{_OBJECT})*+(?:\s*+,)?+(?:\s*+\])?+(?:\s*+```)?+)"
 _LINE = r"(?P<line>^[ \t]*+-?\d++(?:\.\d++)?+(?:[ \t]*+,[ \t]*+-?\d++(?:\.\d++)?+){3,7}+)[ \t]++(?P<label>[^\n]++)$"
-OBJECT = re.compile(_OBJECT)
-PAIR = re.compile(rf'"(?P<key>[\w \-]++)"\s*+:\s*+(?:(?P<string>{_STRING})|(?P<list>{_LIST})|)')
+OBJECT = re.compile(_OBJECT, re.IGNORECASE)
+PAIR = re.compile(rf'"(?P<key>[\w \-]++)"\s*+:\s*+(?:(?P<string>{_STRING})|(?P<list>{_LIST})|{_OTHER})', re.IGNORECASE)
 
 
 @cache
@@ -59,14 +60,45 @@ def opening_pattern(dialect: str) -> re.Pattern[str]:
 
 
 @cache
+def cut_pattern(dialect: str) -> re.Pattern[str]:
+    """Give the pattern of a region that the text's end cuts off, from where opening_pattern found it."""
+    entry = get_dialect(dialect)
+    layouts = {form.layout for form in entry.forms}
+    parts = []
+    if "tag" in layouts:
+        parts.append(rf"<\s*+(?:{_tag_names(entry)})\b[^<>]{{0,60}}+(?:>{_tag_inside(entry)}(?:<\s*+[\d.]*+)?+)?+\Z")
+    if "json" in layouts:
+        names = "|".join(form.name for form in entry.forms if form.layout == "json")
+        parts.append(rf'"(?:{names})"(?:(?!</)[^}}])*+\Z')
+    if "run" in layouts:
+        parts.append(rf"{_cut_item(entry)}\Z")
+    return re.compile("|".join(parts), re.IGNORECASE)
+
+
+@cache
+def run_tail_pattern(dialect: str) -> re.Pattern[str]:
+    """Give the pattern of what stands between the last complete item of a run and the text's end that cuts it off."""
+    entry = get_dialect(dialect)
+    separator = re.escape(entry.style.item_separator)
+    opening = rf"{re.escape(entry.style.item_open)}\s*+" if entry.style.item_open else ""
+    item = _cut_item(entry)
+    return re.compile(
+        rf"(?:\s*+{separator}\s*+(?:{item}|{opening})?+|\s*+{item}|{_beginning(entry.style.item_separator)})\s*+\Z",
+        re.IGNORECASE,
+    )
+
+
+@cache
 def item_pattern(dialect: str) -> re.Pattern[str]:
     """Give the pattern of one item within a run of number tokens."""
+    return re.compile(_run_item(get_dialect(dialect)), re.IGNORECASE)
+
+
+@cache
+def token_pattern(dialect: str) -> re.Pattern[str]:
+    """Give the pattern of one token of a run: a number between its marks, or a separator."""
     entry = get_dialect(dialect)
-    if not entry.style.item_open:
-        most = max(len(form.fields) for form in entry.forms)
-        return re.compile(rf"(?:{_number_token(entry)}\s*+){{1,{most}}}", re.IGNORECASE)
-    opening, closing = re.escape(entry.style.item_open), re.escape(entry.style.item_close)
-    return re.compile(rf"{opening}[^{opening}{closing}]*+{closing}?")
+    return re.compile(rf"{_number_token(entry)}|{re.escape(entry.style.item_separator)}", re.IGNORECASE)
 
 
 def forms_of(dialect: Dialect, layout: str, *, name: str | None = None, count: int | None = None) -> Iterable[Form]:
@@ -86,32 +118,63 @@ def _phrase_pattern(dialect: Dialect, group: str) -> str:
     return rf"(?:{opening}(?P<{group}>[^<]*+){closing}\s*+)?"
 
 
+def _tag_names(dialect: Dialect) -> str:
+    """Match the name of any tag."""
+    return "|".join(dict.fromkeys(form.name for form in dialect.forms if form.layout == "tag"))
+
+
+def _tag_inside(dialect: Dialect) -> str:
+    """Match the numbers within a tag."""
+    if not dialect.style.number_open:
+        return _DIGITS
+    return rf"(?:{_number_token(dialect)}|{re.escape(dialect.style.item_separator)}|[\s,;]|(?=\d)[\d,*;]++)*+"
+
+
 def _tag_pattern(dialect: Dialect) -> str:
     """Match `<name image=2>...</name>`, the end tag being optional."""
-    names = "|".join(dict.fromkeys(form.name for form in dialect.forms if form.layout == "tag"))
-    inside = _DIGITS
-    if dialect.style.number_open:
-        inside = rf"(?:{_number_token(dialect)}|{re.escape(dialect.style.item_separator)}|[\s,;]|(?=\d)[\d,*;]++)*+"
     return (
         _phrase_pattern(dialect, "tag_phrase")
-        + rf"<\s*+(?P<tag>{names})(?P<attribute>\s[^<>]{{0,40}}+)?>"
-        + rf"(?P<tag_body>{inside})(?P<tag_end></\s*+(?P=tag)\s*+>)?"
+        + rf"<\s*+(?P<tag>{_tag_names(dialect)})(?P<attribute>\s[^<>]{{0,40}}+)?>"
+        + rf"(?P<tag_body>{_tag_inside(dialect)})(?P<tag_end></\s*+(?P=tag)\s*+>)?"
     )
 
 
 def _run_pattern(dialect: Dialect) -> str:
-    """Match a run of number tokens with the marks around and between items."""
+    """Match items of number tokens with the separator between them."""
+    item, separator = _run_item(dialect), re.escape(dialect.style.item_separator)
+    return rf"{_phrase_pattern(dialect, 'run_phrase')}(?P<run>{item}(?:\s*+{separator}\s*+{item})*+)"
+
+
+def _run_item(dialect: Dialect) -> str:
+    """Match the tokens of one shape; a mark that closes it may lack where words go on."""
+    style, token = dialect.style, _number_token(dialect)
+    kinds = []
+    for form in sorted(dialect.forms, key=lambda form: -len(form.fields)):
+        before = rf"\s*+(?:{re.escape(style.before_angle)})?+" if form.fields[-1:] == ("a",) else ""
+        kinds.append(rf"{token}(?:[\s,]*+{token}){{{len(form.fields) - 2}}}+[\s,]*+{before}\s*+{token}")
+    if not style.item_open:
+        return "(?:" + "|".join(kinds) + ")"
+    closing = rf"(?:\s*+{re.escape(style.item_close)}|(?=\s*+[^\W\d]))"
+    return rf"{re.escape(style.item_open)}\s*+(?:{'|'.join(kinds)}){closing}"
+
+
+def _cut_item(dialect: Dialect) -> str:
+    """Match the beginning of an item of number tokens; at least the beginning of one number."""
     style = dialect.style
-    opening = re.escape(style.item_open) + r"\s*+" if style.item_open else ""
-    marks = [mark for mark in (style.item_open, style.item_close, style.item_separator, style.before_angle[:1]) if mark]
-    token = rf"(?:{_number_token(dialect)}|{'|'.join(map(re.escape, marks))})"
-    return (
-        _phrase_pattern(dialect, "run_phrase")
-        + rf"(?P<run>(?={opening}{_number_token(dialect)}){token}(?:\s*+{token})*+)"
-    )
+    opening = rf"{re.escape(style.item_open)}\s*+" if style.item_open else ""
+    number = rf"(?:{re.escape(style.number_open)}\s*+[-+]?[\d.]*+|{_beginning(style.number_open)})"
+    return rf"{opening}(?={re.escape(style.number_open[:1])})(?:{_number_token(dialect)}[\s,|]*+)*+(?:{number})?+"
+
+
+def _beginning(mark: str) -> str:
+    """Match the first characters of a mark, one at least."""
+    pattern = ""
+    for character in reversed(mark):
+        pattern = f"{re.escape(character)}(?:{pattern})?+" if pattern else re.escape(character)
+    return pattern
 
 
 def _number_token(dialect: Dialect) -> str:
     """Match one number between its marks."""
     style = dialect.style
-    return rf"{re.escape(style.number_open)}\s*+[-+]?[\d.]++\s*+{re.escape(style.number_close)}"
+    return rf"{re.escape(style.number_open)}\s*+[-+]?(?:\d++(?:\.\d*+)?+|\.\d++)\s*+{re.escape(style.number_close)}"

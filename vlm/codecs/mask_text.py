@@ -19,6 +19,7 @@ from vlm.errors import GeometryError
 from vlm.geometry.cells import best_cells, coverage
 from vlm.geometry.convert import polygon_area, to_hbb
 from vlm.geometry.shapes import HBB, Geometry, Mask, Polygon
+from vlm.records import IssueKind
 
 MAX_CELLS = 1024  # a side; larger grids in a text are refused, so that text cannot ask for memory
 LARGEST_GRID = 64  # cells a side of a mask that is still written cell by cell
@@ -42,7 +43,7 @@ def encode_mask(geometry: Geometry, dialect: Dialect, frame: Frame, *, cells: in
     return f"{x1},{y1},{x2},{y2}|{cells}|{write_runs(bits)}"
 
 
-def decode_mask(text: str, dialect: Dialect, frame: Frame) -> tuple[Mask, list[str]]:
+def decode_mask(text: str, dialect: Dialect, frame: Frame) -> tuple[Mask, list[IssueKind]]:
     """Read mask text; the notes name what was repaired: "clipped", "reordered", "truncated".
 
     Raises GeometryError with the reason when the text is no mask.
@@ -58,7 +59,7 @@ def decode_mask(text: str, dialect: Dialect, frame: Frame) -> tuple[Mask, list[s
         raise GeometryError(f"a mask of {cells} x {cells} cells: expected 1 to {MAX_CELLS}")
     x1, y1, x2, y2 = corners
     inside = [min(max(v, 0), top) for v, top in zip(corners, (frame.top_x, frame.top_y) * 2, strict=True)]
-    notes = ["clipped"] if inside != corners else []
+    notes: list[IssueKind] = ["clipped"] if inside != corners else []
     notes += ["reordered"] if x2 < x1 or y2 < y1 else []
     ordered = (min(inside[::2]), min(inside[1::2]), max(inside[::2]), max(inside[1::2]))
     bits, row_notes = read_runs(match.group(6), cells)
@@ -71,10 +72,11 @@ def write_runs(bits: np.ndarray) -> str:
     return ";".join(f"{row}*{n}" if (n := len(list(same))) > 1 else row for row, same in groupby(rows))
 
 
-def read_runs(text: str, cells: int) -> tuple[np.ndarray, list[str]]:
+def read_runs(text: str, cells: int) -> tuple[np.ndarray, list[IssueKind]]:
     """Read alternating run lengths into a (cells, cells) grid; missing rows stay empty and are noted."""
     bits = np.zeros((cells, cells), dtype=np.bool_)
-    row, notes = 0, set()
+    notes: set[IssueKind] = set()
+    row = 0
     for part in text.split(";", cells + 1):
         runs, _, times = part.partition("*")
         repeat = max(1, _integer(times, cells + 1)) if times.strip() else 1
@@ -110,13 +112,13 @@ def read_pairs(text: str) -> np.ndarray:
     return bits
 
 
-def _decode_whole(text: str, style: MaskStyle, dialect: Dialect, frame: Frame) -> tuple[Mask, list[str]]:
+def _decode_whole(text: str, style: MaskStyle, dialect: Dialect, frame: Frame) -> tuple[Mask, list[IssueKind]]:
     """Read a mask that lies over the whole image; rows missing against the expected grid are added and noted."""
     bits = read_pairs(text)
     cols, rows = mask_grid(dialect, frame)
     if style.frame == "image":
         rows = cols = next((n for n in (16, 32, 64) if n >= bits.shape[1]), bits.shape[1])
-    notes = []
+    notes: list[IssueKind] = []
     if bits.shape != (rows, cols):
         notes = ["truncated" if bits.shape[0] < rows else "clipped"]
         fitted = np.zeros((rows, cols), dtype=np.bool_)

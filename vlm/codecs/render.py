@@ -46,6 +46,11 @@ def escape_phrase(phrase: str) -> str:
     return re.sub(r"&(?=(?:amp;)*+lt;)", "&amp;", phrase).replace("<", "&lt;")
 
 
+def unescape_phrase(phrase: str) -> str:
+    """Undo escape_phrase."""
+    return re.sub(r"&((?:amp;)*+)lt;", lambda m: f"&{m[1][4:]}lt;" if m[1] else "<", phrase)
+
+
 def _pick(slot: Slot, regions: Sequence[Region]) -> list[Region]:
     """Give the regions of a slot."""
     missing = [index for index in slot.indices if index >= len(regions)]
