@@ -200,24 +200,43 @@ def _from_polygons(parts: list[Any], size: tuple[int, int], where: str) -> Geome
 
 
 def _from_runs(runs: Entry, size: tuple[int, int], where: str) -> Geometry:
-    """Read run lengths, compressed or not."""
-    from pycocotools import mask as coco_mask
-
+    """Read run lengths down the columns, zeros first, as a list or packed into a string."""
     width, height = size
     counts = runs.get("counts")
     if runs.get("size") != [height, width]:
         raise DataError(f"{where} has run lengths of size {runs.get('size')}: expected [{height}, {width}]")
-    if _is_numbers(counts):
-        if sum(counts or []) != width * height or min(counts or [0]) < 0:
-            raise DataError(f"{where} has run lengths that add up to {sum(counts or [])}: expected {width * height}")
-        runs = coco_mask.frPyObjects(runs, height, width)
-    elif not isinstance(counts, str | bytes):
-        raise DataError(f"{where} has run lengths {counts!r:.40}: expected a list or a string")
-    try:
-        decoded = coco_mask.decode(runs)
-    except (ValueError, IndexError, RuntimeError) as error:
-        raise DataError(f"{where} has run lengths that pycocotools cannot decode ({error})") from error
-    return _crop(decoded, where)
+    if isinstance(counts, str | bytes):
+        counts = _unpack(counts, where)
+    if not _is_numbers(counts) or not all((isinstance(n, int) or n.is_integer()) and n >= 0 for n in counts):
+        raise DataError(f"{where} has run lengths {counts!r:.40}: expected a list of whole numbers or a string")
+    if sum(counts) != width * height:
+        raise DataError(f"{where} has run lengths that add up to {sum(counts)}: expected {width * height}")
+    lengths = np.array(counts, np.int64)
+    return _crop(np.repeat(np.arange(lengths.size) % 2, lengths).reshape((height, width), order="F"), where)
+
+
+def _unpack(text: str | bytes, where: str) -> list[int]:
+    """Read the run lengths that pycocotools packs into characters, five bits each; the sum is not looked at.
+
+    From the fourth on, a length is written as its difference from the last but one. Decoding by pycocotools itself
+    does not notice a string that ends early: it gives pixels that nobody has set.
+    """
+    codes = list(text.encode() if isinstance(text, str) else text)
+    lengths: list[int] = []
+    value = shift = 0
+    for code in codes:
+        if not 48 <= code < 112:
+            raise DataError(f"{where} has run lengths {text!r:.40}, which hold a character that packs nothing")
+        bits = code - 48
+        value |= (bits & 31) << shift
+        shift += 5
+        if not bits & 32:
+            value -= (1 << shift) if bits & 16 else 0
+            lengths.append(value + (lengths[-2] if len(lengths) > 2 else 0))
+            value = shift = 0
+    if shift:
+        raise DataError(f"{where} has run lengths {text!r:.40}, which break off in the middle of a number")
+    return lengths
 
 
 def _crop(bits: np.ndarray, where: str) -> Geometry:

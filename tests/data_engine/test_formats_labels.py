@@ -117,7 +117,13 @@ def test_coco_crowds_are_no_objects_and_leave_their_class_out(write_coco):
         ({"segmentation": {"size": [400, 200], "counts": [80_000]}}, r"expected \[200, 400\]"),
         ({"segmentation": {"size": [200, 400], "counts": [10, 20]}}, "add up to 30: expected 80000"),
         ({"segmentation": {"size": [200, 400], "counts": [80_000]}}, "without a single pixel"),
-        ({"segmentation": {"size": [200, 400], "counts": None}}, "expected a list or a string"),
+        ({"segmentation": {"size": [200, 400], "counts": None}}, "whole numbers or a string"),
+        ({"segmentation": {"size": [200, 400], "counts": [0.5, 79_999.5]}}, "whole numbers or a string"),
+        ({"segmentation": {"size": [200, 400], "counts": [80_010, -10]}}, "whole numbers or a string"),
+        ({"segmentation": {"size": [200, 400], "counts": "9"}}, "add up to 9: expected 80000"),
+        ({"segmentation": {"size": [200, 400], "counts": ""}}, "add up to 0: expected 80000"),
+        ({"segmentation": {"size": [200, 400], "counts": "é"}}, "a character that packs nothing"),
+        ({"segmentation": {"size": [200, 400], "counts": "5P"}}, "break off in the middle of a number"),
     ],
 )
 def test_coco_bad_annotations_cost_their_image_and_nothing_else(write_coco, annotation, sentence):
