@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from eval_suites.readers.loaded import Entry, Field, Options, text_of
+from eval_suites.rules.judged import payload as answering_part
 from eval_suites.rules.overlap import box_quads, turned_quads
 from vlm.codecs import parse_text
 from vlm.errors import DataError
@@ -33,8 +34,6 @@ NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 LIST = re.compile(rf"[\[(]\s*({NUMBER}(?:\s*[,;\s]\s*{NUMBER})+)\s*[\])]")
 BRACES = re.compile(rf"\{{\s*(?:<\s*{NUMBER}\s*>\s*\|?\s*)+\}}")
 LOOSE = re.compile(rf"(?<![\w.]){NUMBER}(?![\w.]*\w)")
-THOUGHT = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)
-PAYLOAD = re.compile(r"<answer>(.*?)(?:</answer>|\Z)", re.DOTALL)
 NAMED = ("bbox_2d", "bbox", "box", "hbb", "obb", "poly", "polygon", "points", "quadrant bbox", "oriented bbox")
 
 
@@ -116,12 +115,8 @@ def require_size(entry: Entry, options: Options, usual: Size | None = None) -> S
 
 
 def payload(value: Any, options: Options) -> Any:
-    """Give the part of a text that answers: without thoughts, and inside <answer> where there is one."""
-    if not isinstance(value, str) or options.raw:
-        return value
-    text = THOUGHT.sub("", value)
-    inside = PAYLOAD.search(text)
-    return inside[1] if inside else text
+    """Give the part of a text that answers, unless the raw text is asked for; other values as they are."""
+    return answering_part(value) if isinstance(value, str) and not options.raw else value
 
 
 def _read_record(value: Mapping[str, Any]) -> list[Numbers]:
