@@ -33,8 +33,9 @@ COLOURS: Final = (
 )  # fmt: skip
 _LISTS: Final = tuple(
     re.compile(re.escape(text).replace(r"\{classes\}", "(?P<classes>.+)"))
-    for kind in ("detect_classes_box", "detect_classes_obb", "segment_classes", "segment_classes_dates")
-    for text in WORDING[kind]
+    for kind, texts in WORDING.items()
+    if kind.startswith(("detect_classes", "segment_classes"))
+    for text in texts
 )
 
 
@@ -100,9 +101,22 @@ def change_scene_to_sample(scene: ChangeScene, *, seed: int = 0) -> Sample:
     )
 
 
-def cover_to_turn(masks: Sequence[Region], classes: Sequence[str], *, seed: int, key: str, dates: int = 1) -> Turn:
-    """Give the turn that asks for the masks of all land-cover classes of an image, or of both dates of a pair."""
+def cover_to_turn(
+    masks: Sequence[Region],
+    classes: Sequence[str],
+    *,
+    seed: int,
+    key: str,
+    dates: int = 1,
+    changed_only: bool = False,
+) -> Turn:
+    """Give the turn that asks for the masks of all land-cover classes of an image, or of both dates of a pair.
+
+    `changed_only` asks for them where the dates differ, for pairs whose labels tell nothing about the rest.
+    """
     kind = "segment_classes" if dates == 1 else "segment_classes_dates"
+    if changed_only:
+        kind = "segment_classes_changed"
     task: Task = "segment" if dates == 1 else "change"
     template = generate.write_slot("ref seg", len(masks))
     rng = seeded(seed, f"{key}/cover")

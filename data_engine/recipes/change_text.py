@@ -87,15 +87,17 @@ def main_place(bits: np.ndarray) -> str | None:
 
 
 def _by_class(found: ChangeMap, before: Cover, after: Cover, rng: random.Random) -> Iterator[tuple[str, Turn]]:
+    seen = (before.labels >= 0) & (after.labels >= 0)
+    area = name_area(seen, found.changed)
     for index, label in enumerate(before.classes):
-        was, now = (float((cover.labels == index).mean()) for cover in (before, after))
+        was, now = (float(((cover.labels == index) & seen).mean()) for cover in (before, after))
         words = {"phrase": singular(label), "plural": plural(label)}
         name = label.replace(" ", "-")
         lost, gained = found.changed & (before.labels == index), found.changed & (after.labels == index)
         answer = templates.YES if lost.any() or gained.any() else templates.NO
         yield f"class/{name}", generate.ask("change_class", answer, rng, task="change", words=words)
         if max(was, now) >= NOTABLE:
-            text = write_trend(plural(label), was, now)
+            text = write_trend(plural(label), was, now, of=float(seen.mean()), area=area)
             yield f"trend/{name}", generate.ask("change_trend", text, rng, task="change", words=words)
         became, replaced = _largest(after.labels[lost], after.classes), _largest(before.labels[gained], before.classes)
         if became and lost.mean() >= NOTABLE:
@@ -104,12 +106,22 @@ def _by_class(found: ChangeMap, before: Cover, after: Cover, rng: random.Random)
             yield f"was/{name}", generate.ask("change_was", replaced, rng, task="change", words=words)
 
 
-def write_trend(label: str, was: float, now: float) -> str:
-    """Say how the share of a class developed: "the area of trees has shrunk from 12% to 7% of the image"."""
+def name_area(seen: np.ndarray, changed: np.ndarray) -> str:
+    """Name the pixels whose class is known at both dates: all of the image, the changed ones, or some of both."""
+    if seen.all():
+        return "the image"
+    return "the changed area" if np.array_equal(seen, changed) else "the mapped area"
+
+
+def write_trend(label: str, was: float, now: float, *, of: float = 1.0, area: str = "the image") -> str:
+    """Say how the share of a class developed: "the area of trees has shrunk from 12% to 7% of the image".
+
+    `was` and `now` are shares of the image, `of` is that of the area in which classes are known.
+    """
     if abs(was - now) < NOTABLE:
         return f"the area of {label} has hardly changed"
     verb = "grown" if now > was else "shrunk"
-    return f"the area of {label} has {verb} from {write_percent(was)} to {write_percent(now)} of the image"
+    return f"the area of {label} has {verb} from {write_percent(was / of)} to {write_percent(now / of)} of {area}"
 
 
 def _largest(labels: np.ndarray, classes: Sequence[str]) -> str | None:

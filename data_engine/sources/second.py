@@ -144,7 +144,7 @@ def _cover_sample(scene: ChangeScene, labels: Labels, origin: Origin) -> Sample:
         for index, name in enumerate(CLASSES)
         if (mask := crop_mask(label == index)) is not None
     ]
-    turn = cover_to_turn(regions, CLASSES, seed=origin.seed, key=scene.key, dates=2)
+    turn = cover_to_turn(regions, CLASSES, seed=origin.seed, key=scene.key, dates=2, changed_only=True)
     return origin.wrap(turn, (scene.before, scene.after), key=f"{scene.key}/cover")
 
 

@@ -35,6 +35,13 @@ GEOMETRY: Final[dict[str, tuple[str, ...]]] = {
         "Create one mask for each of these classes in the first and in the second image: {classes}.",
         "Outline at both dates what belongs to each of these classes: {classes}.",
     ),
+    "segment_classes_changed": (
+        "Segment these classes in both images where they differ: {classes}.",
+        "Give the mask of each of these classes in the changed area, at both dates: {classes}.",
+        "Map the land cover of the changed area at both dates with these classes: {classes}.",
+        "Create one mask for each of these classes in the changed part of the first and the second image: {classes}.",
+        "Outline at both dates what belongs to each of these classes within the area that has changed: {classes}.",
+    ),
     "refine_box": (
         "Give the bounding box of the object in {region}.",
         "Draw an upright box around the object in {region}.",

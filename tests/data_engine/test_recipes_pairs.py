@@ -81,6 +81,22 @@ def test_change_tells_what_happened_to_each_class():
     assert "a tree has disappeared" in said["change/caption"]
 
 
+def test_shares_are_of_the_area_whose_classes_are_known():
+    """SECOND labels changed pixels only: what covers the rest of the image is not known."""
+    before, after = grown_town()
+    same = before == after
+    said = answers(RECIPES["change"](pair_sample(np.where(same, -1, before), np.where(same, -1, after)), 0))
+    lost, changed = 10 * 7, int((~same).sum())
+    assert said["change/open/trend/trees"] == (
+        f"the area of trees has shrunk from {round(100 * lost / changed)}% to 0% of the changed area"
+    )
+    assert said["change/open/share"] == f"{round(100 * changed / (W * H))}%"
+    assert said["change-first-twice/open/trend/trees"] == "the area of trees has hardly changed"
+    before[:, :30], after[:, :30] = -1, -1
+    said = answers(RECIPES["change"](pair_sample(before, after), 0))
+    assert said["change/open/trend/trees"] == "the area of trees has shrunk from 9% to 4% of the mapped area"
+
+
 def test_the_dialogue_is_one_sample_of_several_turns():
     made = {s.id.removeprefix("p/1/"): s for s in RECIPES["change"](pair_sample(*grown_town()), 0)}
     talk = made["change/dialogue"]
