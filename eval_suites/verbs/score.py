@@ -58,16 +58,25 @@ def score_file(given: argparse.Namespace) -> dict[str, Any]:
         raw=given.raw,
         judge=build_judge(given.judge, key_from=given.judge_key),
     )
-    rules = rules_of(given.suite) if given.protocol == "all" else (find_rule(given.suite, given.protocol),)
+    if given.protocol != "all":
+        return _score(find_rule(given.suite, given.protocol), given, options)
     results = []
-    for rule in rules or (find_rule(given.suite),):
-        loaded = rule.reader(given.predictions, given.references, rule.fields, options)
-        result, scores = score_loaded(given.suite, rule, loaded, options)
-        _log(result, loaded)
-        if given.out:
-            write_result(given.out / f"{given.suite}.{rule.protocol}", result, loaded, scores)
-        results.append(result)
-    return results[0] if len(results) == 1 else {"suite": given.suite, "protocols": results}
+    for rule in rules_of(given.suite) or (find_rule(given.suite),):
+        try:
+            results.append(_score(rule, given, options))
+        except DataError as error:
+            LOG.info("suite=%s protocol=%s does not fit this file: %s", given.suite, rule.protocol, error)
+            results.append({"protocol": rule.protocol, "refused": str(error)})
+    return {"suite": given.suite, "protocols": results}
+
+
+def _score(rule: Rule, given: argparse.Namespace, options: Options) -> dict[str, Any]:
+    loaded = rule.reader(given.predictions, given.references, rule.fields, options)
+    result, scores = score_loaded(given.suite, rule, loaded, options)
+    _log(result, loaded)
+    if given.out:
+        write_result(given.out / f"{given.suite}.{rule.protocol}", result, loaded, scores)
+    return result
 
 
 def score_loaded(suite: str, rule: Rule, loaded: Loaded, options: Options) -> tuple[dict[str, Any], Scores]:
