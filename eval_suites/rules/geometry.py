@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from eval_suites.rules import boxes, change_masks, dota_text, oriented, refgeo, region_masks
+from eval_suites.rules import (
+    boxes,
+    change_masks,
+    dota_text,
+    oriented,
+    refgeo,
+    region_masks,
+    retrieval,
+    zeroshot,
+)
 from eval_suites.rules.rule import Rule
 
 RULES: Final[tuple[Rule, ...]] = (
@@ -14,4 +23,6 @@ RULES: Final[tuple[Rule, ...]] = (
     *dota_text.RULES,
     *region_masks.RULES,
     *change_masks.RULES,
+    *retrieval.RULES,
+    *zeroshot.RULES,
 )

@@ -1,0 +1,86 @@
+"""Cross-modal retrieval: recall at 1, 5 and 10 both ways, and the mean of the six.
+
+An image is found by any of its captions; a caption finds one image. Identical captions of different images stay
+separate. Equal similarities rank as in the source: AMFMN lets the later come first, clip_benchmark the earlier.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from eval_suites.measure import Measure
+from eval_suites.readers.loaded import Loaded, Options
+from eval_suites.readers.similarity import read_similarity
+from eval_suites.rules.ranks import rank_right
+from eval_suites.rules.rule import Rule, Scores
+from eval_suites.scored import Row
+
+STEPS = (1, 5, 10)
+SIDES = ("i2t", "t2i")
+
+
+def score_retrieval(loaded: Loaded, options: Options, *, later_first: bool) -> Scores:
+    """Score recall both ways. An entry is an image; one without a prediction is a miss, and so are its captions."""
+    del options
+    owners, captions = np.asarray(loaded.extras["owners"]), loaded.extras["captions"]
+    forth = rank_right(loaded.extras["by_image"], captions, len(owners), later_first=later_first)
+    own = [np.array([owner]) for owner in owners]
+    back = rank_right(loaded.extras["by_caption"], own, len(captions), later_first=later_first)
+    parts = np.zeros((len(loaded.entries), 8))
+    rows = []
+    for place, entry in enumerate(loaded.entries):
+        parts[place, 3], parts[place, 7] = 1, len(entry.target)
+        if entry.prediction is None:
+            rows.append(Row("", f"captions {entry.target}", 0.0, "no similarities", unparsed=True))
+            continue
+        rank = int(forth[entry.prediction])
+        parts[place, :3] = [rank < step for step in STEPS]
+        parts[place, 4:7] = [np.count_nonzero(back[entry.target] < step) for step in STEPS]
+        words = f"best caption at rank {rank + 1}, {parts[place, 6]:.0f} of {len(entry.target)} captions find it in 10"
+        rows.append(Row(f"rank {rank + 1}", f"captions {entry.target}", float(rank < 1), words))
+    measures = [Measure("mR", parts, _mean_recall)]
+    measures += [
+        Measure(f"{side} R@{step}", parts, partial(_recall, column=4 * offset + place, total=4 * offset + 3))
+        for offset, side in enumerate(SIDES)
+        for place, step in enumerate(STEPS)
+    ]
+    return Scores(tuple(rows), tuple(measures))
+
+
+def _recall(sums: np.ndarray, *, column: int, total: int) -> np.ndarray:
+    value: np.ndarray = sums[..., column] / np.maximum(1, sums[..., total])
+    return value
+
+
+def _mean_recall(sums: np.ndarray) -> np.ndarray:
+    both = [_recall(sums, column=4 * side + step, total=4 * side + 3) for side in range(2) for step in range(3)]
+    mean: np.ndarray = np.mean(both, axis=0)
+    return mean
+
+
+_retrieval_rule = partial(
+    Rule, suites=("retrieval-rsitmd", "retrieval-rsicd", "retrieval-ucm"), headline="mR", reader=read_similarity
+)
+
+RULES: tuple[Rule, ...] = (
+    _retrieval_rule(
+        protocol="amfmn",
+        source=(
+            "xiaoyuan1996/AMFMN utils.py acc_i2t2, acc_t2i2: an image is found by any of its five captions; mR is the "
+            "mean of R@1, 5, 10 both ways; equal similarities rank in reversed order"
+        ),
+        score=partial(score_retrieval, later_first=True),
+        aliases=("AMFMN mR", "mR"),
+    ),
+    _retrieval_rule(
+        protocol="clip_benchmark",
+        source=(
+            "ChenDelong1999/RemoteCLIP retrieval.py and om-ai-lab/RS5M, clip_benchmark recall_at_k > 0; equal "
+            "similarities rank in order, as the first of them do in torch.topk"
+        ),
+        score=partial(score_retrieval, later_first=False),
+        aliases=("remoteclip", "rs5m", "georsclip"),
+    ),
+)

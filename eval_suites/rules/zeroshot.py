@@ -1,0 +1,130 @@
+"""Zero-shot scenes: which class's description lies nearest to the image, by SkyScript's and by RS5M's descriptions.
+
+The two differ in what is averaged: SkyScript scales each description to length 1 before their mean, RS5M does not.
+Files hold embeddings (`images` and `texts`, of which `texts` is classes x descriptions x width), scores of classes, or
+the class in words, which is then compared without case, blanks, underscores and hyphens.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from eval_suites.measure import build_macro_mean
+from eval_suites.readers.class_scores import read_class_scores
+from eval_suites.readers.loaded import Loaded, Options, text_of
+from eval_suites.rules.ranks import normalise
+from eval_suites.rules.rule import Rule, Scores
+from eval_suites.rules.shape_values import payload
+from eval_suites.rules.tables import mean_of
+from eval_suites.scored import Row
+
+SKYSCRIPT_TEMPLATES = ("a satellite photo of {}.", "a satellite image of {}")
+_NOUNS = ("a {}remote sensing image", "an {}aerial image", "a {}satellite image")
+_QUALITIES = ("low resolution", "bad", "cropped", "bright", "dark", "close-up", "black and white", "jpeg corrupted",
+              "blurry", "good")  # fmt: skip
+_KINDS = ("large", "nice", "small", "weird", "cool")
+EUROSAT_WORDS = {
+    "AnnualCrop": "annual crop land",
+    "Forest": "forest",
+    "HerbaceousVegetation": "brushland or shrubland",
+    "Highway": "highway or road",
+    "Industrial": "industrial buildings or commercial buildings",
+    "Pasture": "pasture land",
+    "PermanentCrop": "permanent crop land",
+    "Residential": "residential buildings or homes or apartments",
+    "River": "river",
+    "SeaLake": "lake or sea",
+}
+
+
+def rs5m_templates() -> tuple[str, ...]:
+    """Give RS5M's 105 descriptions: CLIP's 35 frames about a remote sensing, an aerial and a satellite image."""
+    out = []
+    for noun in _NOUNS:
+        plain = noun.format("")
+        out += [f"{plain} of {words} {{}}." for words in ("many", "a", "the", "the hard to see", "a hard to see")]
+        out += [
+            f"a {quality} {noun.split('}', 1)[1]} of {article} {{}}."
+            for quality in _QUALITIES
+            for article in ("the", "a")
+        ]
+        out += [f"{plain} of {article} {kind} {{}}." for kind in _KINDS for article in ("the", "a")]
+    return tuple(out)
+
+
+def build_prompts(
+    classes: Sequence[str], templates: Sequence[str], *, words: Mapping[str, str] = MappingProxyType({})
+) -> list[list[str]]:
+    """Write the descriptions of each class: its own words (EUROSAT_WORDS), or its name in lower case with blanks."""
+    names = [words.get(name, re.sub(r"[_/]+", " ", name).strip().lower()) for name in classes]
+    return [[template.format(name) for template in templates] for name in names]
+
+
+def average_descriptions(texts: np.ndarray, *, each_normalised: bool) -> np.ndarray:
+    """Give one embedding a class (C, d) from those of its descriptions (C, T, d), or from one (C, d)."""
+    if texts.ndim == 2:
+        return normalise(texts)
+    return normalise((normalise(texts) if each_normalised else np.asarray(texts, np.float32)).mean(axis=1))
+
+
+def score_scenes(loaded: Loaded, options: Options, *, each_normalised: bool) -> Scores:
+    """Score top-1 accuracy over all images, and its mean over the classes."""
+    texts = loaded.extras.get("texts")
+    classes = None if texts is None else average_descriptions(texts, each_normalised=each_normalised)
+    rows = []
+    for entry in loaded.entries:
+        said = None if entry.prediction is None else _answer(entry.prediction, classes, options)
+        right = said is not None and _plain(said) == _plain(entry.target)
+        words = "no prediction" if said is None else "the same class" if right else "another class"
+        rows.append(Row(text_of(said), text_of(entry.target), float(right), words, unparsed=said in (None, "")))
+    values = [row.score for row in rows]
+    wanted = [row.target for row in rows]
+    tables = {
+        "accuracy by class": {
+            name: mean_of("accuracy", np.array(values), np.array([one == name for one in wanted]))
+            for name in sorted(set(wanted))
+        }
+    }
+    measures = (mean_of("accuracy", np.array(values)), build_macro_mean("mean class accuracy", values, wanted))
+    return Scores(tuple(rows), measures, tables)
+
+
+def _answer(prediction: Any, classes: np.ndarray | None, options: Options) -> str:
+    """Give the class that a prediction names: the largest score's number, or words."""
+    if not isinstance(prediction, np.ndarray):
+        return text_of(payload(prediction, options)).strip().rstrip(".")
+    scores = prediction if classes is None else classes @ normalise(prediction)
+    return str(int(np.argmax(scores)))
+
+
+def _plain(name: Any) -> str:
+    return re.sub(r"[\s_\-/]+", "", text_of(name)).lower()
+
+
+_scene_rule = partial(Rule, suites=("zeroshot",), headline="accuracy", reader=read_class_scores)
+
+RULES: tuple[Rule, ...] = (
+    _scene_rule(
+        protocol="skyscript",
+        source=(
+            "wangzhecheng/SkyScript prompt_templates.py: two descriptions a class, each scaled to length 1, their mean "
+            "scaled again; top-1"
+        ),
+        score=partial(score_scenes, each_normalised=True),
+        aliases=("SkyScript 2 templates",),
+    ),
+    _scene_rule(
+        protocol="rs5m",
+        source=(
+            "om-ai-lab/RS5M inference/inference_tool.py: 105 descriptions a class, their mean scaled to length 1; top-1"
+        ),
+        score=partial(score_scenes, each_normalised=False),
+        aliases=("georsclip",),
+    ),
+)
