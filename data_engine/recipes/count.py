@@ -72,7 +72,7 @@ def _inside(sample: Sample, scene: Scene, label: str, seed: int) -> Iterator[Sam
             x = min(max(0.0, (near.x1 + near.x2 - w) / 2), width - w)
             y = min(max(0.0, (near.y1 + near.y2 - h) / 2), height - h)
         window = HBB(round(x), round(y), round(x + w), round(y + h))
-        inside = [_lies_inside(box, window) for box in boxes]
+        inside = [lies_inside(box, window) for box in boxes]
         if None not in inside:
             turn = generate.ask(
                 "region_count", str(inside.count(True)), rng, task="count", given=(Region(window),),
@@ -82,7 +82,7 @@ def _inside(sample: Sample, scene: Scene, label: str, seed: int) -> Iterator[Sam
             return
 
 
-def _lies_inside(box: HBB, window: HBB) -> bool | None:
+def lies_inside(box: HBB, window: HBB) -> bool | None:
     """Tell whether a box lies inside a window or outside of it; None where it is cut or touches the border."""
     slack = INSIDE_PX
     if (

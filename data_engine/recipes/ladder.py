@@ -12,7 +12,7 @@ from typing import Final
 
 from data_engine import generate
 from data_engine.annotations import sample_to_scene
-from data_engine.recipes.mask import has_outline
+from data_engine.recipes.mask import are_outlined, has_outline
 from data_engine.recipes.recipe import MOST, derive, named_objects, rng_of, slug
 from vlm.geometry.convert import to_hbb, to_obb
 from vlm.geometry.shapes import HBB
@@ -24,8 +24,8 @@ KINDS: Final = {"box": "refine_box", "obb": "refine_obb", "seg": "refine_mask"}
 
 def ladder(sample: Sample, seed: int) -> Iterator[Sample]:
     """Yield the steps up and down the ladder for up to MOST objects, and both ladders as one answer each."""
-    for phrase, region in list(find_objects(sample))[:MOST]:
-        forms = give_forms(region, phrase)
+    for phrase, region, outlined in list(find_objects(sample))[:MOST]:
+        forms = give_forms(region, phrase, outlined=outlined)
         if len(forms) < 2:
             continue
         for given in forms:
@@ -38,28 +38,33 @@ def ladder(sample: Sample, seed: int) -> Iterator[Sample]:
             yield from _whole(sample, phrase, forms, seed)
 
 
-def find_objects(sample: Sample) -> Iterator[tuple[str, Region]]:
-    """Give single objects with a phrase of their own: those of a scene, or the one that a sample is about."""
+def find_objects(sample: Sample) -> Iterator[tuple[str, Region, bool]]:
+    """Give single objects with a phrase of their own and whether they are known by their outline.
+
+    They are those of a scene, or the one that a sample is about.
+    """
     scene = sample_to_scene(sample)
     if scene is not None:
-        seen: set[int] = set()
+        shapes, seen = scene.obbs or scene.boxes, set[int]()
+        outlined = are_outlined(shapes)
         for unique in named_objects(scene):
             if unique.index not in seen:
                 seen.add(unique.index)
-                yield unique.phrase, (scene.obbs or scene.boxes)[unique.index]
+                yield unique.phrase, shapes[unique.index], outlined
         return
     for turn in sample.turns:
         task = turn.answer.task or sample.task
         if task in ("ground", "segment") and len(turn.answer.regions) == 1 and turn.answer.regions[0].phrase:
-            yield turn.answer.regions[0].phrase, turn.answer.regions[0]
+            region = turn.answer.regions[0]
+            yield region.phrase, region, has_outline(region)
 
 
-def give_forms(region: Region, phrase: str) -> dict[str, Region]:
+def give_forms(region: Region, phrase: str, *, outlined: bool) -> dict[str, Region]:
     """Give the forms in which an object is known: its box, its oriented box, its outline; sparser ones first."""
     forms = {"box": Region(to_hbb(region.geometry), phrase, region.image)}
     if not isinstance(region.geometry, HBB):
         forms["obb"] = Region(to_obb(region.geometry), phrase, region.image)
-    if has_outline(region):
+    if outlined:
         forms["seg"] = Region(region.geometry, phrase, region.image)
     return forms
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from data_engine import generate
@@ -17,9 +17,9 @@ from vlm.records import Region, Sample
 
 
 def mask(sample: Sample, seed: int) -> Iterator[Sample]:
-    """Yield masks of objects that have one: masks themselves, or polygons of more than four corners."""
+    """Yield masks of objects that are known by their outlines, and "none" where an image has no objects."""
     scene = sample_to_scene(sample)
-    if scene is None or not all(has_outline(region) for region in scene.boxes):
+    if scene is None or (scene.boxes and not are_outlined(scene.boxes)):
         return
     seen: set[int] = set()
     for unique in named_objects(scene):
@@ -39,9 +39,19 @@ def mask(sample: Sample, seed: int) -> Iterator[Sample]:
 
 
 def has_outline(region: Region) -> bool:
-    """Tell whether a region is known by its exact shape and not by a box only."""
+    """Tell whether a region has a shape that no box has: a mask, or a polygon of other than four corners."""
     shape = region.geometry
-    return isinstance(shape, Mask) or (isinstance(shape, Polygon) and (len(shape.exterior) > 4 or bool(shape.holes)))
+    return isinstance(shape, Mask) or (isinstance(shape, Polygon) and (len(shape.exterior) != 4 or bool(shape.holes)))
+
+
+def are_outlined(regions: Sequence[Region]) -> bool:
+    """Tell whether the objects of an image are known by their outlines.
+
+    Four corners are the oriented box of a ship in one dataset and the outline of a house in another: they are an
+    outline where the objects beside them have one.
+    """
+    shapes = all(isinstance(region.geometry, Mask | Polygon) for region in regions)
+    return shapes and any(has_outline(region) for region in regions)
 
 
 def _of_class(sample: Sample, scene: Scene, label: str, seed: int) -> Iterator[Sample]:

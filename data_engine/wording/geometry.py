@@ -112,11 +112,4 @@ GEOMETRY: Final[dict[str, tuple[str, ...]]] = {
         "{question} Choose a window to look at before you answer.",
         "{question} Name the region that you want to see enlarged.",
     ),
-    "zoom_answer": (
-        "Here is the zoomed-in image of {region}. Answer the question now.",
-        "This is {region} enlarged. What is the answer?",
-        "You see {region} in full detail now. Answer the question.",
-        "The window {region} is shown enlarged. Complete your task now.",
-        "Here is {region} at full resolution. Please answer.",
-    ),
 }
