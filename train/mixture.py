@@ -17,8 +17,8 @@ import torch
 from torch.utils.data import IterableDataset
 from transformers import BatchFeature
 
-from train.anchors import anchor_targets
 from train.pictures import is_spatial, jitter, load_rgb, move_turn, random_move
+from train.pointing import pointer_targets
 from vlm.codecs import render_text
 from vlm.processor import NadirProcessor, TiledImage
 from vlm.prompts import Message, user_message, with_hint
@@ -86,8 +86,8 @@ class Mixture(IterableDataset):
     seed: int
     longest: int = 256
     """Tokens; longer conversations are left out (seven tiles are 126, and a list of twenty boxes 120 more)."""
-    query_grid: int = 4
-    """Anchored queries a side of a tile, for which the targets of train/anchors.py are made."""
+    cells: int = 0
+    """Cells a side of a tile that the pointer is taught (train/pointing.py); 0 for a model without a pointer."""
     mask_cells: int = 16
     """Cells a side of the masks that are written as text."""
 
@@ -105,8 +105,8 @@ class Mixture(IterableDataset):
             rng.shuffle(batches)
             for batch in batches:
                 joined = self.processor.collate(batch, side="right")
-                shown = [item["anchor_targets"] for item in batch if "anchor_targets" in item]
-                yield BatchFeature({**joined, **({"anchor_targets": torch.cat(shown)} if shown else {})})
+                shown = [item["pointer_targets"] for item in batch if "pointer_targets" in item]
+                yield BatchFeature({**joined, **({"pointer_targets": torch.cat(shown)} if shown else {})})
 
     def encode(self, conversation: Conversation, rng: random.Random) -> dict[str, torch.Tensor]:
         """Render, tile and encode one conversation with labels on the answers."""
@@ -118,9 +118,9 @@ class Mixture(IterableDataset):
             conversation.turns, sizes, notes=[""] * len(images), hint=hint, mask_cells=self.mask_cells
         )
         encoded = self.processor.encode(messages, images, with_labels=True)
-        if images:
-            frames, grid = encoded["tile_frames"], self.query_grid
-            encoded["anchor_targets"] = anchor_targets(conversation.turns[0], sizes[0], frames, grid)
+        if images and self.cells:
+            turn, frames = conversation.turns[0], encoded["tile_frames"]
+            encoded["pointer_targets"] = pointer_targets(turn, sizes, frames, self.cells)
         return encoded
 
     def _tiles(self, pictures: Sequence[np.ndarray], rng: random.Random) -> list[TiledImage]:

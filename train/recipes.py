@@ -122,6 +122,7 @@ NANO_SIZES: dict[str, Any] = {
     "default_tiles": 7,
     "query_grid": 4,
     "free_queries": 2,
+    "pointer_width": 64,
     "max_instruction_tokens": 48,
     "clip_tokenizer": "llm",
     "difference_dropout": 0.1,
@@ -171,7 +172,14 @@ def smoke() -> Recipe:
     }
     qformer = {**NANO_QFORMER, "hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 64}
     text = {**NANO_TEXT, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
-    sizes = {"tile_px": 32, "fit_factor": 1.0, "default_tiles": 5, "query_grid": 2, "free_queries": 1}
+    sizes = {
+        "tile_px": 32,
+        "fit_factor": 1.0,
+        "default_tiles": 5,
+        "query_grid": 2,
+        "free_queries": 1,
+        "pointer_width": 8,
+    }
     return Recipe(
         name="smoke",
         vocab_size=400,

@@ -29,11 +29,11 @@ from torch import nn
 from torch.utils.data import DataLoader
 from transformers import BatchFeature
 
-from train.anchors import AnchorLoss
 from train.engine import Engine, build_engine
 from train.loss import answer_loss, answer_weights, inside_brackets
 from train.mixture import Feed, Mixture
 from train.parameters import freeze_norms, group_parameters
+from train.pointing import PointerLoss, pointer_cells
 from train.progress import Progress
 from train.tokenizer import number_ids
 from vlm.checkpoint import build_from_parts, save_checkpoint
@@ -64,8 +64,8 @@ class SftConfig:
     clip_norm: float = 1.0
     sigma: float = 4.0
     """Width of the soft targets on coordinates, in units of 1/1000 of the image."""
-    anchor_weight: float = 1.0
-    """Weight of the loss that tells the Q-former where the answer lies (train/anchors.py)."""
+    pointer_weight: float = 1.0
+    """Weight of the loss that teaches the pointer where the answer lies (train/pointing.py)."""
     bf16: bool = False
     """Multiply matrices in bfloat16 (weights and optimizer stay float32): twice as fast where the processor has it."""
     place_weight: float = 3.0
@@ -97,11 +97,11 @@ def train_sft(
     opening, closing = processor.tokenizer.convert_tokens_to_ids(["[", "]"])
     places = PlaceTokens(opening, closing, torch.tensor(number_ids(processor.tokenizer), device=device))
     progress = Progress("sft", out / "log.jsonl", (config.minutes - spent) * 60)
-    anchors = AnchorLoss(model.qformer)
+    pointing = None if model.pointer is None else PointerLoss(model.pointer)
     set_training(model)
     started, saved, minutes = time.monotonic(), spent, spent
     mixture = Mixture(
-        feeds, processor, config.batch, config.seed + 1000 * step + engine.rank, query_grid=model.config.query_grid
+        feeds, processor, config.batch, config.seed + 1000 * step + engine.rank, cells=pointer_cells(model)
     )
     for batch in DataLoader(mixture, batch_size=None, num_workers=1, prefetch_factor=8):
         minutes = engine.agree(spent + (time.monotonic() - started) / 60)
@@ -109,10 +109,10 @@ def train_sft(
         if done >= 1:
             break
         set_rate(optimizer, config, step, done)
-        loss, where = forward_loss(engine.model, batch, places, config, anchors)
-        engine.step(loss + config.anchor_weight * where)
+        loss, where = forward_loss(engine.model, batch, places, config, pointing)
+        engine.step(loss + config.pointer_weight * where)
         step += 1
-        progress.step(step, loss=float(loss.detach()), anchors=float(where.detach()), pairs=config.batch)
+        progress.step(step, loss=float(loss.detach()), pointer=float(where.detach()), pairs=config.batch)
         if minutes - saved >= config.save_minutes:
             save_state(engine, model, processor, out, step=step, minutes=minutes, config=config)
             saved = minutes
@@ -120,13 +120,13 @@ def train_sft(
 
 
 def forward_loss(
-    model: nn.Module, batch: BatchFeature, places: PlaceTokens, config: SftConfig, anchors: AnchorLoss
+    model: nn.Module, batch: BatchFeature, places: PlaceTokens, config: SftConfig, pointing: PointerLoss | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Run one batch forward and give the loss of its answers and that of its anchors."""
+    """Run one batch forward and give the loss of its answers and that of the pointer."""
     device = next(model.parameters()).device
     inputs = {key: value.to(device) for key, value in batch.items()}
     labels_BS = inputs.pop("labels")[:, 1:]
-    targets = inputs.pop("anchor_targets", None)
+    targets = inputs.pop("pointer_targets", None)
     answered_BS = torch.nn.functional.pad(labels_BS != -100, (0, 1))
     with torch.autocast(device.type, torch.bfloat16, enabled=config.bf16):
         logits_MV = model(**inputs, logits_at=answered_BS, use_cache=False).logits
@@ -134,7 +134,7 @@ def forward_loss(
     places_M = inside_brackets(labels_M, places.opening, places.closing)
     weights_M = answer_weights(answered_BS) * torch.where(places_M, config.place_weight, 1.0)
     loss = answer_loss(logits_MV, labels_M, places.numbers_K, config.sigma, soft_M=places_M, weights_M=weights_M)
-    return loss, loss.new_zeros(()) if targets is None else anchors(targets)
+    return loss, loss.new_zeros(()) if targets is None or pointing is None else pointing(targets)
 
 
 def set_training(model: NadirForConditionalGeneration) -> None:

@@ -19,7 +19,8 @@ class NadirConfig(PreTrainedConfig):
     blocks or stages whose patch tokens are used (several are brought to the finest grid and concatenated).
     `query_grid` x `query_grid` anchored queries and `free_queries` unanchored ones stand for each tile. `tile_px` is
     the side of a tile in pixels; an image of at most `fit_factor * tile_px` pixels fits one tile; `default_tiles` is
-    the budget when none is given.
+    the budget when none is given. `pointer_width` is the width of the dense head that points (vlm/pointer.py); 0 goes
+    without one.
     """
 
     model_type = "nadir"
@@ -37,6 +38,7 @@ class NadirConfig(PreTrainedConfig):
     default_tiles: int = 7
     query_grid: int = 4
     free_queries: int = 2
+    pointer_width: int = 0
     max_levels: int = 8
     max_dates: int = 8
     max_renderings: int = 8

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+from transformers import initialization as init
 
 
 class GatedDifference(nn.Module):
@@ -25,6 +26,7 @@ class GatedDifference(nn.Module):
         self.gate_self = nn.Linear(width, width)
         self.dropout = nn.Dropout(dropout)
         self.mix = nn.Linear(3 * width, width)
+        setattr(self.mix, "start", pass_own)  # noqa: B010  (mypy takes attributes of modules for modules)
 
     def forward(self, visual_NLC: torch.Tensor, partner_N: torch.Tensor, date_N: torch.Tensor) -> torch.Tensor:
         """Replace the features of tiles that have a partner.
@@ -43,6 +45,12 @@ class GatedDifference(nn.Module):
         candidate = torch.tanh(self.candidate_delta(change) + self.candidate_self(own))
         gate = torch.sigmoid(self.gate_delta(change) + self.gate_self(own))
         return self.mix(torch.cat((own, change, self.dropout(gate * candidate)), dim=-1))
+
+
+def pass_own(mix: nn.Linear) -> None:
+    """Start W_3 as [I, 0, 0] and no bias."""
+    init.copy_(mix.weight, torch.eye(*mix.weight.shape))
+    init.zeros_(mix.bias)
 
 
 def delta(visual_NLC: torch.Tensor, partner_N: torch.Tensor, date_N: torch.Tensor) -> torch.Tensor:

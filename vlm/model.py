@@ -17,20 +17,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, GenerationMixin, PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_outputs import CausalLMOutputWithPast
-from transformers.models.instructblip.modeling_instructblip import (
-    InstructBlipQFormerOutput,
-    InstructBlipQFormerSelfOutput,
-)
 
 from vlm.config import NadirConfig
 from vlm.difference import GatedDifference
 from vlm.encoder import CLIP, Encoder
+from vlm.pointer import Pointer
 from vlm.qformer import AnchoredQFormer
 from vlm.splice import splice
-
-RESIDUAL_SCALE = 0.2
-"""How large what a Q-former layer adds is beside what it adds to: its layers normalise the sum, so that at 1 the
-additions, which are much alike, wash out what tells the queries apart (as DeepNet, Wang et al., 2022, argues)."""
 
 
 class NadirForConditionalGeneration(PreTrainedModel, GenerationMixin):
@@ -68,6 +61,17 @@ class NadirForConditionalGeneration(PreTrainedModel, GenerationMixin):
         )
         self.projector = nn.Linear(width, config.text_config.hidden_size)
         self.place = nn.Linear(width, config.text_config.hidden_size, bias=False)
+        self.pointer = (
+            Pointer(
+                keys,
+                config.pointer_width,
+                config.text_config.hidden_size,
+                query_grid=config.query_grid,
+                free_queries=config.free_queries,
+            )
+            if config.pointer_width
+            else None
+        )
         self.language_model = AutoModelForCausalLM.from_config(config.text_config)
         self.post_init()
 
@@ -75,18 +79,16 @@ class NadirForConditionalGeneration(PreTrainedModel, GenerationMixin):
         """Initialise what the sub-models do not, so that a load onto the meta device leaves no garbage behind.
 
         Linear layers keep the size of what passes through them: at BERT's fixed 0.02 a narrow connector lets a
-        thousandth of the image's signal through to the language model, and back.
+        thousandth of the image's signal through to the language model, and back. A layer that starts otherwise carries
+        its function as `start`: transformers never visits an owner that has no parameter of its own.
         """
         super()._init_weights(module)
         if isinstance(module, nn.Linear):
             init.normal_(module.weight, std=module.in_features**-0.5)
         if isinstance(module, nn.Conv2d):
             init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        if isinstance(module, InstructBlipQFormerSelfOutput | InstructBlipQFormerOutput):
-            init.normal_(module.dense.weight, std=RESIDUAL_SCALE * module.dense.in_features**-0.5)
-        if isinstance(module, GatedDifference):
-            width = module.mix.out_features
-            init.copy_(module.mix.weight, torch.eye(width, 3 * width))
+        if callable(start := getattr(module, "start", None)):
+            start(module)
         if isinstance(module, CLIP):
             _init_clip(module)
 
@@ -117,8 +119,11 @@ class NadirForConditionalGeneration(PreTrainedModel, GenerationMixin):
         visual = self.difference(self.keys(visual), tile_partner, tile_meta[:, 1])
         owner = torch.repeat_interleave(torch.arange(len(num_tiles), device=num_tiles.device), num_tiles)
         words = self.get_input_embeddings()(qformer_input_ids)[owner]
-        queries, carried = self.qformer(visual, grid, tile_frames, tile_meta, words, qformer_attention_mask[owner])
+        words_mask = qformer_attention_mask[owner]
+        queries, carried = self.qformer(visual, grid, tile_frames, tile_meta, words, words_mask)
         tokens = self.projector(queries) + self.place(carried)
+        if self.pointer is not None:
+            tokens = tokens + self.pointer(visual, grid, tile_frames, words, words_mask)
         return [part.flatten(0, 1) for part in tokens.split(num_tiles.tolist())]
 
     def embed_inputs(self, input_ids: torch.Tensor, **images: Any) -> torch.Tensor:

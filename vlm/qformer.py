@@ -22,11 +22,18 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 from transformers import InstructBlipQFormerConfig, InstructBlipQFormerModel
 from transformers.masking_utils import create_bidirectional_mask
+from transformers.models.instructblip.modeling_instructblip import (
+    InstructBlipQFormerOutput,
+    InstructBlipQFormerSelfOutput,
+)
 
 from vlm.errors import CheckpointError
 from vlm.positions import grid_points, sine_code
 
 _QFORMER = re.compile(r"(?:^|\.)qformer\.|(?:^|\.)(?=query_tokens$)")
+RESIDUAL_SCALE = 0.2
+"""How large what an untrained layer adds is beside what it adds to: the layers normalise the sum, so that at 1 the
+additions, which are much alike, wash out what tells the queries apart (as DeepNet, Wang et al., 2022, argues)."""
 WORD_EMBEDDINGS = "embeddings.word_embeddings.weight"
 
 
@@ -54,8 +61,10 @@ class AnchoredQFormer(nn.Module):
         self.rendering = nn.Embedding(renderings, width)
         self.key_place = nn.Linear(width, config.encoder_hidden_size, bias=False)
         self.local = nn.Linear(4 * config.encoder_hidden_size, width)
-        self.locate = nn.Linear(width, 5)
         self.transformer = InstructBlipQFormerModel(config)
+        for module in self.transformer.modules():
+            if isinstance(module, InstructBlipQFormerSelfOutput | InstructBlipQFormerOutput):
+                module.dense.weight.data.mul_(RESIDUAL_SCALE)
 
     def forward(
         self,

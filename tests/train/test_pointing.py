@@ -1,0 +1,112 @@
+"""The pointer's targets lie where the regions lie, on any tile of any image, and its loss falls where it is told."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.vlm.tiny import build_tiny
+from train.pointing import HELD, KNOWN, TURNED, PointerLoss, focal_loss, pointer_cells, pointer_targets
+from vlm.geometry import to_obb
+from vlm.geometry.shapes import HBB, OBB
+from vlm.pointer import CODE, HEAT, cell_size, encode_boxes
+from vlm.positions import grid_points, sine_code
+from vlm.records import Answer, Region, Turn
+
+CELLS = 8
+WIDTH, HEIGHT = 640, 512
+SIZES = [(WIDTH, HEIGHT)]
+FRAMES = torch.tensor([[0.0, 0.0, 1.0, 1.25], [0.0, 0.0, 0.4, 0.5], [0.3, 0.0, 0.7, 0.5], [0.6, 0.5, 1.0, 1.0]])
+
+
+def where(*shapes: HBB | OBB) -> Turn:
+    return Turn("Where?", Answer("{box:0}", tuple(Region(shape) for shape in shapes), task="ground"))
+
+
+def codes(targets: torch.Tensor) -> torch.Tensor:
+    """Write what every cell should say as the pointer writes it."""
+    cells = cell_size(FRAMES, CELLS, CELLS)[:, None].expand(-1, CELLS * CELLS, -1)
+    return encode_boxes(targets, grid_points(FRAMES, CELLS, CELLS), cells)
+
+
+@given(
+    st.floats(20, WIDTH - 20), st.floats(20, HEIGHT - 20), st.floats(6, 90), st.floats(6, 90), st.integers(-180, 179)
+)
+def test_a_cell_that_says_its_target_tells_the_oriented_box(x: float, y: float, w: float, h: float, a: int) -> None:
+    obb = to_obb(OBB(x, y, w, h, float(a)))
+    targets = pointer_targets(where(obb), SIZES, FRAMES, CELLS)
+    held = targets[..., HELD] > 0
+    assert held[0].any(), "the overview sees every box"
+    middle, sides, angle = (codes(targets)[held].split(CODE, dim=1)[i] for i in (2, 3, 4))
+    wanted = torch.tensor([[x / WIDTH, y / HEIGHT], [obb.w / WIDTH, obb.h / WIDTH]])
+    torch.testing.assert_close(middle, sine_code(wanted[:1], CODE).expand_as(middle), atol=2e-3, rtol=0)
+    torch.testing.assert_close(sides, sine_code(wanted[1:], CODE).expand_as(sides), atol=2e-3, rtol=0)
+    turn = torch.full((1, 2), obb.angle_deg / 180 + 0.5)
+    torch.testing.assert_close(angle, sine_code(turn, CODE).expand_as(angle), atol=2e-2, rtol=0)
+
+
+@given(st.floats(1, WIDTH - 60), st.floats(1, HEIGHT - 60), st.floats(4, 50), st.floats(4, 50))
+def test_a_cell_that_says_its_target_tells_the_corners(x: float, y: float, w: float, h: float) -> None:
+    targets = pointer_targets(where(HBB(x, y, x + w, y + h)), SIZES, FRAMES, CELLS)
+    held = targets[..., HELD] > 0
+    first, second = codes(targets)[held].split(CODE, dim=1)[:2]
+    corners = torch.tensor([[x / WIDTH, y / HEIGHT], [(x + w) / WIDTH, (y + h) / HEIGHT]])
+    torch.testing.assert_close(first, sine_code(corners[:1], CODE).expand_as(first), atol=2e-3, rtol=0)
+    torch.testing.assert_close(second, sine_code(corners[1:], CODE).expand_as(second), atol=2e-3, rtol=0)
+    assert not targets[..., TURNED].any(), "an upright box says nothing of an angle"
+
+
+def test_heat_is_one_at_the_centre_alone_and_falls_away_from_it() -> None:
+    targets = pointer_targets(where(HBB(100, 110, 300, 230)), SIZES, FRAMES[:1], CELLS)
+    heat = targets[0, :, HEAT].reshape(CELLS, CELLS)
+    assert (heat == 1).nonzero().tolist() == [[2, 2]]
+    assert heat[2, 3] > heat[2, 4] > heat[2, 5] and heat[2, 3] > heat[3, 3]
+
+
+def test_nothing_found_is_known_and_words_are_not() -> None:
+    none = pointer_targets(Turn("Where?", Answer("none", task="ground")), SIZES, FRAMES, CELLS)
+    words = pointer_targets(Turn("What?", Answer("a port", task="caption")), SIZES, FRAMES, CELLS)
+    assert bool((none[..., KNOWN] == 1).all()) and not none[..., HELD].any()
+    assert not words.any()
+
+
+def test_a_cell_belongs_to_the_region_that_heats_it_most() -> None:
+    near, far = HBB(40, 40, 60, 60), HBB(440, 40, 470, 70)
+    for shapes in ((near, far), (far, near)):
+        targets = pointer_targets(where(*shapes), SIZES, FRAMES[:1], CELLS)[0]
+        peaks = targets[targets[:, HEAT] == 1]
+        assert sorted(peaks[:, 3].exp().mul(WIDTH / CELLS).tolist()) == pytest.approx([20, 30], rel=1e-4)
+
+
+def test_the_focal_loss_is_least_when_the_heat_is_said() -> None:
+    heat = torch.zeros(1, 64)
+    heat[0, 20] = 1.0
+    right = torch.full((1, 64), -9.0)
+    right[0, 20] = 9.0
+    wrong = right.flip(1)
+    assert focal_loss(right, heat) < 1e-3 < focal_loss(torch.zeros(1, 64), heat) < focal_loss(wrong, heat)
+
+
+def test_the_pointer_learns_to_say_where() -> None:
+    model, processor = build_tiny()
+    torch.manual_seed(0)
+    assert model.pointer is not None
+    loss, cells = PointerLoss(model.pointer), pointer_cells(model)
+    optimizer = torch.optim.AdamW(model.pointer.parameters(), lr=1e-2)
+    pixels = torch.randint(0, 255, (48, 48, 3), dtype=torch.uint8).numpy()
+    image = processor.tile_array(pixels)
+    batch = processor.collate([processor.encode([{"role": "user", "content": [{"type": "image"}]}], [image])])
+    targets = pointer_targets(where(HBB(30, 4, 40, 14)), [(48, 48)], batch["tile_frames"], cells)
+    values = []
+    for _ in range(40):
+        model(**batch, use_cache=False)
+        value = loss(targets)
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        values.append(float(value.detach()))
+    assert math.isfinite(values[0]) and values[-1] < 0.4 * values[0]

@@ -1,0 +1,135 @@
+"""The loss that teaches the pointer (vlm/pointer.py) where the regions of an answer lie.
+
+The answer needs none of this; from the loss of its tokens alone a small model learns where things are very slowly.
+Heat is CenterNet's (Zhou et al., 2019): one at the cell of a region's centre, a Gaussian around it, and a focal loss
+that forgives near misses.
+
+Legend: T tiles, R x C cells of a tile, A = R * C.
+"""
+
+from __future__ import annotations
+
+import vlm.compat  # noqa: F401  # isort: skip
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from data_engine.templates import NONE
+from vlm.geometry.convert import to_hbb, to_obb
+from vlm.geometry.shapes import OBB
+from vlm.model import NadirForConditionalGeneration
+from vlm.pointer import CENTRE, CHANNELS, FINE, HEAT, SIDES, SIZE, TURN, Pointer, cell_size
+from vlm.positions import grid_points
+from vlm.records import Region, Turn
+
+KNOWN, HELD, TURNED = CHANNELS, CHANNELS + 1, CHANNELS + 2
+"""Channels of the targets after those of vlm/pointer.py (whose heat here is in [0, 1]): is the answer about places at
+all, does a box belong to this cell, and is its angle known."""
+SPREAD = 0.18
+"""Standard deviation of the Gaussian around a centre, in sides of the box."""
+LEAST_SPREAD = 0.4
+"""Its least value in cells."""
+HELD_FROM = 0.6
+"""Heat from which a cell is also asked for the box."""
+LEAST_SIDE = 0.05
+"""Least side of a box in cells."""
+MOST_REGIONS = 64
+"""Regions of an answer that are taught, the first of them."""
+
+
+def pointer_cells(model: NadirForConditionalGeneration) -> int:
+    """Give the cells a side of a tile that the model's pointer speaks of; 0 for a model without a pointer."""
+    if model.pointer is None:
+        return 0
+    side = model.config.tile_px
+    with torch.no_grad():
+        _, grid = model.encoder(torch.zeros(1, 3, side, side, device=model.device))
+    return FINE * grid[0]
+
+
+def pointer_targets(turn: Turn, sizes: Sequence[tuple[int, int]], frames_T4: torch.Tensor, cells: int) -> torch.Tensor:
+    """Give what each of the cells x cells of each tile should say about the answer of a turn, (T, A, 12).
+
+    `sizes` are (width, height) in pixels of the images that the regions are measured in; `frames_T4` are the tiles,
+    normalised by them. All zeros where the answer names no place. A cell belongs to the region that heats it most.
+    """
+    targets = torch.zeros(len(frames_T4), cells * cells, CHANNELS + 3)
+    targets[..., KNOWN] = float(bool(turn.answer.regions) or turn.answer.template == NONE)
+    regions = turn.answer.regions[:MOST_REGIONS]
+    if not regions:
+        return targets
+    wanted_B9 = torch.tensor([describe(region, sizes[region.image]) for region in regions])
+    step = cell_size(frames_T4, cells, cells)[:, None, None]
+    away = (wanted_B9[:, :2] - grid_points(frames_T4, cells, cells)[:, :, None]) / step
+    sides = (wanted_B9[:, 2:4] / step).clamp(min=LEAST_SIDE).expand_as(away)
+    long_short = (wanted_B9[:, 4:6] / step.amin(-1, keepdim=True)).clamp(min=LEAST_SIDE).expand_as(away)
+    outside = (away.abs() - 0.5).clamp(min=0)
+    heat, owner = torch.exp(-0.5 * (outside / (SPREAD * sides).clamp(min=LEAST_SPREAD)).square().sum(-1)).max(-1)
+    pick = owner[..., None, None].expand(-1, -1, 1, 2)
+    targets[..., HEAT] = heat
+    for channels, values in ((CENTRE, away), (SIZE, sides.log()), (SIDES, long_short.log())):
+        targets[..., channels] = values.gather(2, pick)[:, :, 0]
+    targets[..., TURN] = wanted_B9[owner][..., 6:8]
+    targets[..., HELD] = heat >= HELD_FROM
+    targets[..., TURNED] = targets[..., HELD] * wanted_B9[owner][..., 8]
+    return targets
+
+
+def describe(region: Region, size: tuple[int, int]) -> list[float]:
+    """Give centre and size normalised by the image, sides by its longer side, sine and cosine of 2 a, angle known."""
+    width, height = size
+    box = to_hbb(region.geometry)
+    upright = [(box.x1 + box.x2) / 2 / width, (box.y1 + box.y2) / 2 / height]
+    upright += [(box.x2 - box.x1) / width, (box.y2 - box.y1) / height]
+    if not isinstance(region.geometry, OBB):
+        return [*upright, 0.0, 0.0, 0.0, 0.0, 0.0]
+    obb, longer = to_obb(region.geometry), max(width, height)
+    twice = math.radians(2 * obb.angle_deg)
+    return [*upright, obb.w / longer, obb.h / longer, math.sin(twice), math.cos(twice), 1.0]
+
+
+@dataclass
+class PointerLoss:
+    """Listen to a pointer and score what it said in the latest forward pass."""
+
+    pointer: Pointer
+
+    def __post_init__(self) -> None:
+        self._said: torch.Tensor | None = None
+        self.pointer.say.register_forward_hook(self._keep)
+
+    def _keep(self, module: nn.Module, inputs: Sequence[torch.Tensor], output: torch.Tensor) -> None:
+        del module, inputs
+        self._said = output
+
+    def __call__(self, targets_TAC: torch.Tensor) -> torch.Tensor:
+        """Give the focal loss of the heat, per region's cell, plus smooth L1 of place, size and angle."""
+        assert self._said is not None
+        said = self._said.float().flatten(2).transpose(1, 2)
+        known = targets_TAC[..., KNOWN].amax(1) > 0
+        if not bool(known.any()):
+            return 0.0 * said.sum()
+        said, meant = said[known], targets_TAC[known]
+        held, turned = meant[..., HELD] > 0, meant[..., TURNED] > 0
+        loss = focal_loss(said[..., HEAT], meant[..., HEAT])
+        if bool(held.any()):
+            loss = loss + functional.smooth_l1_loss(said[held][:, CENTRE], meant[held][:, CENTRE])
+            loss = loss + functional.smooth_l1_loss(said[held][:, SIZE], meant[held][:, SIZE])
+        if bool(turned.any()):
+            loss = loss + functional.smooth_l1_loss(said[turned][:, SIDES], meant[turned][:, SIDES])
+            loss = loss + functional.smooth_l1_loss(said[turned][:, TURN], meant[turned][:, TURN])
+        return loss
+
+
+def focal_loss(logits: torch.Tensor, heat: torch.Tensor) -> torch.Tensor:
+    """Give CenterNet's penalty-reduced focal loss (equation 1 with alpha 2 and beta 4), over its number of peaks."""
+    p = logits.sigmoid()
+    peaks = (heat >= 1).float()
+    hit = peaks * (1 - p).square() * functional.logsigmoid(logits)
+    miss = (1 - peaks) * (1 - heat).pow(4) * p.square() * functional.logsigmoid(-logits)
+    return -(hit + miss).sum() / peaks.sum().clamp(min=1)
