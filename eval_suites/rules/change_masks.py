@@ -6,7 +6,7 @@ which nothing has changed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from eval_suites.measure import Measure
 from eval_suites.readers.loaded import Entry, Loaded, Options
 from eval_suites.readers.masks import MASK_FIELDS, read_masks
-from eval_suites.rules.pixels import count_pixels, lay_on, read_mask, to_binary, to_classes
+from eval_suites.rules.pixels import count_classes, count_set, lay_on, read_mask, to_binary, to_classes
 from eval_suites.rules.rule import Rule, Scores
 from eval_suites.scored import Row
 
@@ -28,10 +28,10 @@ def score_binary(loaded: Loaded, options: Options, *, probability: float = 0.5) 
     Where the targets hold LEVIR-MCI's three classes, its means over them take the place of those over two.
     """
     del options
-    to_set = partial(to_binary, probability=probability)
-    counts, kinds = _count(loaded.entries, ((lambda values: to_set(values).astype(np.uint8), 2), (to_classes, 3)))
+    counts, three = _count_changed(loaded.entries, probability)
     measures = {name: _measure(name, counts, formula) for name, formula in BINARY.items()}
-    if kinds[:, 1:].sum(axis=(0, 2)).all():
+    if three:
+        kinds = _count_classes(loaded.entries)
         measures |= {name: _measure(name, kinds, formula) for name, formula in CLASSES.items()}
     tables = {
         "IoU by class": _by_class(counts, class_iou, ("unchanged", "changed")),
@@ -43,7 +43,7 @@ def score_binary(loaded: Loaded, options: Options, *, probability: float = 0.5) 
 def score_levir_mci(loaded: Loaded, options: Options) -> Scores:
     """Score the three classes of LEVIR-MCI: background, road and building."""
     del options
-    (counts,) = _count(loaded.entries, ((to_classes, 3),))
+    counts = _count_classes(loaded.entries)
     measures = tuple(_measure(name, counts, formula) for name, formula in CLASSES.items())
     tables = {"IoU by class": _by_class(counts, class_iou, ("background", "road", "building"))}
     return Scores(_rows(loaded.entries, counts), measures, tables)
@@ -115,21 +115,38 @@ CLASSES: dict[str, Formula] = {
 }
 
 
-def _count(
-    entries: tuple[Entry, ...], readings: tuple[tuple[Callable[[np.ndarray], np.ndarray], int], ...]
-) -> tuple[np.ndarray, ...]:
-    """Count the confusion matrix of each pair, (n, K, K), once for each reading of the masks as K classes.
-
-    Only one pair is in memory at a time.
-    """
-    counts = tuple(np.zeros((len(entries), classes, classes)) for _, classes in readings)
+def _pairs(entries: tuple[Entry, ...]) -> Iterator[tuple[int, np.ndarray | None, np.ndarray]]:
+    """Yield place, found and target values of each pair with a target; only one pair is in memory at a time."""
     for place, entry in enumerate(entries):
-        target, found = read_mask(entry.target), read_mask(entry.prediction)
-        if target is None:
-            continue
-        for (to_class, classes), count in zip(readings, counts, strict=True):
-            said = lay_on(None if found is None else to_class(found), target.shape)
-            count[place] = count_pixels(said, to_class(target), classes)
+        target = read_mask(entry.target)
+        if target is not None:
+            yield place, read_mask(entry.prediction), target
+
+
+def _count_changed(entries: tuple[Entry, ...], probability: float) -> tuple[np.ndarray, bool]:
+    """Count the confusion matrix of each pair, (n, 2, 2), and say whether the targets hold LEVIR-MCI's classes."""
+    counts = np.zeros((len(entries), 2, 2))
+    classes: set[int] = set()
+    for place, found, target in _pairs(entries):
+        wanted = to_binary(target, probability=probability)
+        said = lay_on(None if found is None else to_binary(found, probability=probability), wanted.shape).astype(bool)
+        common, found_px, wanted_px = count_set(said, wanted)
+        counts[place] = (
+            (wanted.size - found_px - wanted_px + common, found_px - common),
+            (wanted_px - common, common),
+        )
+        if len(classes) < 2:
+            kinds = to_classes(target)
+            classes |= {kind for kind in (1, 2) if (kinds == kind).any()}
+    return counts, len(classes) == 2
+
+
+def _count_classes(entries: tuple[Entry, ...]) -> np.ndarray:
+    """Count the confusion matrix of the three classes of each pair, (n, 3, 3)."""
+    counts = np.zeros((len(entries), 3, 3))
+    for place, found, target in _pairs(entries):
+        said = lay_on(None if found is None else to_classes(found), target.shape)
+        counts[place] = count_classes(said, to_classes(target), 3)
     return counts
 
 

@@ -11,6 +11,8 @@ import numpy as np
 from vlm.errors import DataError
 
 HALF = 127  # a picture's threshold: what is brighter is set
+GREY_STEPS = (64, 192)  # what lies between is a road
+GREY_CLASSES = np.digitize(np.arange(256), GREY_STEPS).astype(np.uint8)
 
 
 def read_mask(value: Any) -> np.ndarray | None:
@@ -48,7 +50,7 @@ def to_classes(values: np.ndarray) -> np.ndarray:
     """Give LEVIR-MCI's classes: 0, 1 (road, written as 128) and 2 (building, 255), or values up to 2 as they are."""
     if values.size and values.max() <= 2:
         return values.astype(np.uint8)
-    return np.digitize(values, (64, 192)).astype(np.uint8)
+    return GREY_CLASSES[values] if values.dtype == np.uint8 else np.digitize(values, GREY_STEPS).astype(np.uint8)
 
 
 def lay_on(values: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:
@@ -61,10 +63,18 @@ def lay_on(values: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:
     return values[np.ix_(rows.astype(int), cols.astype(int))]
 
 
-def count_pixels(found: np.ndarray, target: np.ndarray, classes: int) -> np.ndarray:
-    """Count the pixels of each target class (rows) by the class found (columns): (classes, classes) integers."""
-    index = target.astype(np.int64).ravel() * classes + np.minimum(found, classes - 1).astype(np.int64).ravel()
-    return np.bincount(index[target.ravel() < classes], minlength=classes**2).reshape(classes, classes)
+def count_set(found: np.ndarray, target: np.ndarray) -> tuple[int, int, int]:
+    """Count the pixels of two boolean masks: common ones, those found, those wanted."""
+    return int(np.count_nonzero(found & target)), int(np.count_nonzero(found)), int(np.count_nonzero(target))
+
+
+def count_classes(found: np.ndarray, target: np.ndarray, classes: int) -> np.ndarray:
+    """Count the pixels of each target class (rows) by the class found (columns): (classes, classes) integers.
+
+    Pixels whose target is no class are left out; found values beyond the last class count as the last.
+    """
+    index = target.astype(np.uint8) * np.uint8(classes) + np.minimum(found, classes - 1).astype(np.uint8)
+    return np.bincount(index[target < classes].ravel(), minlength=classes**2).reshape(classes, classes)
 
 
 def _read_picture(path: Path) -> np.ndarray:
@@ -84,6 +94,8 @@ def _read_runs(value: Mapping[str, Any]) -> np.ndarray:
     runs = dict(value)
     height, width = runs["size"]
     if isinstance(runs["counts"], list):
+        if sum(runs["counts"]) != height * width:
+            raise DataError(f"run lengths add up to {sum(runs['counts'])}: expected {height} x {width} pixels")
         runs = mask.frPyObjects(runs, height, width)
     elif isinstance(runs["counts"], str):
         runs["counts"] = runs["counts"].encode()

@@ -15,7 +15,7 @@ from eval_suites.measure import Measure
 from eval_suites.readers.loaded import Loaded, Options
 from eval_suites.readers.masks import MASK_FIELDS, read_masks
 from eval_suites.rules.overlap import exceeds, reaches
-from eval_suites.rules.pixels import lay_on, read_mask, to_binary
+from eval_suites.rules.pixels import count_set, lay_on, read_mask, to_binary
 from eval_suites.rules.rule import Rule, Scores
 from eval_suites.rules.tables import group_by, mean_of, sum_ratio
 from eval_suites.scored import Row
@@ -36,7 +36,7 @@ class Areas:
 
 def count_areas(loaded: Loaded) -> Areas:
     """Count the pixels of each pair; only one pair is in memory at a time, a missing prediction is empty."""
-    counts = np.zeros((len(loaded.entries), 4))
+    counts = np.zeros((len(loaded.entries), 3))
     for place, entry in enumerate(loaded.entries):
         target = read_mask(entry.target)
         if target is None:
@@ -44,8 +44,9 @@ def count_areas(loaded: Loaded) -> Areas:
         said = read_mask(entry.prediction)
         wanted = to_binary(target)
         found = lay_on(None if said is None else to_binary(said), wanted.shape).astype(bool)
-        counts[place] = (found & wanted).sum(), (found | wanted).sum(), found.sum(), wanted.sum()
-    return Areas(*counts.T)
+        counts[place] = count_set(found, wanted)
+    common, found_px, wanted_px = counts.T
+    return Areas(common, found_px + wanted_px - common, found_px, wanted_px)
 
 
 def score_rmsin(loaded: Loaded, options: Options) -> Scores:
