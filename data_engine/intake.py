@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from data_engine.formats import FORMATS, Format, Reading
+from data_engine.intake_options import parse_options
 from data_engine.sources import SOURCES, Source
 from data_engine.sources.boundary import name_reason
 from data_engine.sources.source import require_split
@@ -92,23 +93,26 @@ def plan_intake(
     reading: Reading,
     size: int,
     options: StageOptions,
+    extra: Sequence[str] = (),
 ) -> Plan:
     """Plan the reading of a dataset, a file of a format or a store, in units of `size` samples (a store: its shards).
 
-    Raises DataError for a name that is none of these, and for a split that the dataset has not.
+    `extra` are the options of that dataset or format alone, `key=value` each. Raises DataError for a name that is none
+    of these, for a split that the dataset has not, and for an option that it does not take.
     """
+    told = parse_options(extra, source)
     config: dict[str, Any] = {"source": source, "root": str(root.absolute())}
     if source == STORE:
         manifest = open_store(root)
         return Plan(list_shards([manifest]), MapShard(prepare), {**config, "digest": manifest.digest()})
     if source in SOURCES:
         splits = splits or SOURCES[source].splits[:1]
-        opened = open_source(SOURCES[source], root, splits=splits, seed=reading.seed)
-        config |= {"splits": splits}
+        opened = open_source(SOURCES[source], root, splits=splits, seed=reading.seed, told=told)
+        config |= {"splits": splits, **({"options": told} if told else {})}
     elif source in FORMATS:
         if len(splits) > 1:
             raise DataError(f"a file of {source} is one split: name one, not {', '.join(splits)}")
-        reading = replace(reading, split=splits[0] if splits else reading.split)
+        reading = replace(reading, split=splits[0] if splits else reading.split, **told)
         opened = open_format(FORMATS[source], root, reading)
         config |= {"reading": {name: value for name, value in asdict(reading).items() if name != "on_error"}}
     else:
@@ -120,14 +124,14 @@ def plan_intake(
     return Plan(units, DoChunk(prepare), {**config, "shard_samples": size}, reports.expect)
 
 
-def open_source(source: Source, root: Path, *, splits: Iterable[str], seed: int) -> Opened:
-    """Give what loads the splits of a dataset one after the other."""
+def open_source(source: Source, root: Path, *, splits: Iterable[str], seed: int, told: Mapping[str, Any]) -> Opened:
+    """Give what loads the splits of a dataset one after the other; `told` are options that it alone takes."""
     for split in splits:
         require_split(source.name, split, source.splits)
 
     def load(reports: Reports) -> Iterator[Sample]:
         for reports.part, split in enumerate(splits):
-            yield from source.load(root, split=split, seed=seed, reject=reports)
+            yield from source.load(root, split=split, seed=seed, reject=reports, **told)
 
     return load
 

@@ -15,7 +15,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import numpy as np
 
@@ -176,7 +176,7 @@ def _polygon(values: Any, where: str) -> Polygon:
     return Polygon(tuple(points))
 
 
-def _is_numbers(values: Any) -> bool:
+def _is_numbers(values: Any) -> TypeGuard[list[float]]:
     return isinstance(values, list) and all(
         isinstance(value, int | float) and not isinstance(value, bool) for value in values
     )
@@ -207,7 +207,7 @@ def _from_runs(runs: Entry, size: tuple[int, int], where: str) -> Geometry:
         raise DataError(f"{where} has run lengths of size {runs.get('size')}: expected [{height}, {width}]")
     if isinstance(counts, str | bytes):
         counts = _unpack(counts, where)
-    if not _is_numbers(counts) or not all((isinstance(n, int) or n.is_integer()) and n >= 0 for n in counts):
+    if not _is_numbers(counts) or not all(n >= 0 and (isinstance(n, int) or n.is_integer()) for n in counts):
         raise DataError(f"{where} has run lengths {counts!r:.40}: expected a list of whole numbers or a string")
     if sum(counts) != width * height:
         raise DataError(f"{where} has run lengths that add up to {sum(counts)}: expected {width * height}")

@@ -73,7 +73,7 @@ class Format:
 
     `load(path, reading)` yields samples; `write(samples, out, writing)` writes files under or at `out` and gives the
     number of samples that are in them. `dialects` are the spellings that make sense, the default first; none for
-    formats that hold no text.
+    formats that hold no text. `options` are the fields of Reading that count for this format and few others.
     """
 
     name: str
@@ -82,6 +82,7 @@ class Format:
     load: Callable[[Path, Reading], Iterator[Sample]]
     write: Callable[[Iterable[Sample], Path, Writing], int]
     dialects: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
 
 
 def read_each(items: Iterable[Item], make: Callable[[Item], Iterable[Made]], on_error: OnError) -> Iterator[Made]:

@@ -77,4 +77,5 @@ FORMAT: Final = Format(
     load=load,
     write=write,
     dialects=(NO_GEOMETRY, *(name for name in SPELLINGS if name != NO_GEOMETRY)),
+    options=("original_pixels", "min_pixels", "max_pixels"),
 )

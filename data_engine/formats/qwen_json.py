@@ -70,4 +70,5 @@ FORMAT: Final = Format(
     load=load,
     write=write,
     dialects=DIALECTS,
+    options=("original_pixels", "min_pixels", "max_pixels"),
 )

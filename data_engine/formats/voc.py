@@ -157,5 +157,10 @@ def _write_numbers(parent: Element, name: str, names: Iterable[str], values: Ite
 
 
 FORMAT: Final = Format(
-    name=NAME, layout=LAYOUT, frame="pixels of the image, xmin, ymin, xmax, ymax as written", load=load, write=write
+    name=NAME,
+    layout=LAYOUT,
+    frame="pixels of the image, xmin, ymin, xmax, ymax as written",
+    load=load,
+    write=write,
+    options=("one_based",),
 )

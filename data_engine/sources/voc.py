@@ -1,8 +1,9 @@
 """Any detection set in the Pascal VOC layout: one XML an image, and lists of the splits.
 
 Layout: Annotations/*.xml, JPEGImages/* and ImageSets/Main/<split>.txt (one name a line); without the lists, or with the
-split "all", every XML is read. What the numbers mean is said in data_engine.formats.voc: corners as they are written,
-oriented boxes (<robndbox>) as well. DIOR, SSDD and NEON trees have sources of their own.
+split "all", every XML is read. What the numbers mean is said in data_engine.formats.voc: corners as they are written
+(counted from 1 with `one_based`), oriented boxes (<robndbox>) as well. DIOR, SSDD and NEON trees have sources of their
+own.
 Licence: that of the set; "unknown" here. Citation: Everingham et al., The Pascal visual object classes challenge, IJCV
 2010 (the layout).
 """
@@ -28,14 +29,19 @@ LAYOUT: Final = (
 )
 
 
-def load(root: Path, *, split: str, seed: int = 0, reject: Reject | None = None) -> Iterator[Sample]:
-    """Yield grounding, detection, counting, presence and region samples of each image of the split."""
+def load(
+    root: Path, *, split: str, seed: int = 0, reject: Reject | None = None, one_based: bool = False
+) -> Iterator[Sample]:
+    """Yield grounding, detection, counting, presence and region samples of each image of the split.
+
+    `one_based` says that corners count pixels from 1, as the devkit of Pascal VOC does.
+    """
     from data_engine.formats import Reading, voc
 
     require_split(NAME, split, SPLITS)
     root = require_path(Path(root), name=NAME, layout=LAYOUT)
     require_path(root / "Annotations", name=NAME, layout=LAYOUT)
-    reading = Reading(split=split, on_error=report_to(reject, NAME))
+    reading = Reading(split=split, one_based=one_based, on_error=report_to(reject, NAME))
     labels = voc.read_labels(root, reading, keys=read_split(root, split))
     classes = voc.load_classes(root, reading)
     yield from label_samples(labels, classes, source=NAME, split=split, licence=LICENCE, seed=seed, reject=reject)

@@ -10,6 +10,7 @@ import typer
 from data_engine.export import export_samples
 from data_engine.formats import FORMATS, Reading, Writing, find_format
 from data_engine.intake import STORE, Prepare, plan_intake
+from data_engine.intake_options import write_options
 from data_engine.sources import SOURCES
 from data_engine.stage import write_stage
 from data_engine.store.ledger import MAX_REJECTS
@@ -29,11 +30,16 @@ def list_sources(wanted: bool) -> None:
     if not wanted:
         return
     for source in SOURCES.values():
-        typer.echo(f"{source.name:18} dataset   {', '.join(source.splits)}; {source.licence}")
+        _list(source.name, "dataset", f"{', '.join(source.splits)}; {source.licence}")
     for format in FORMATS.values():
-        typer.echo(f"{format.name:18} format    {format.layout}")
-    typer.echo(f"{STORE:18} store     what a verb of data_engine has written")
+        _list(format.name, "format", format.layout)
+    _list(STORE, "store", "what a verb of data_engine has written")
     raise typer.Exit
+
+
+def _list(name: str, kind: str, text: str) -> None:
+    options = write_options(name)
+    typer.echo(f"{name:18} {kind:9} {text}{f'; --option {options}' if options else ''}")
 
 
 SourceName = Annotated[str, typer.Argument(metavar="SOURCE", help="A dataset, a file format, or `store`: see --list.")]
@@ -56,6 +62,10 @@ Dialect = Annotated[
 ]
 Licence = Annotated[str, typer.Option(metavar="TEXT", help="Licence of what is read.", rich_help_panel=FORMAT_PANEL)]
 Classes = Annotated[str, typer.Option(metavar="A,B", help="Class names of YOLO files.", rich_help_panel=FORMAT_PANEL)]
+Extra = Annotated[
+    list[str] | None,
+    typer.Option("--option", metavar="KEY=VALUE", help="What SOURCE alone can be told: see --list; may be repeated."),
+]
 ListAll = Annotated[
     bool, typer.Option("--list", is_eager=True, callback=list_sources, help="Name all sources and formats.")
 ]
@@ -66,6 +76,7 @@ def convert(
     root: Root,
     out: Out,
     split: Splits = None,
+    option: Extra = None,
     to: Form = "samples",
     embed: Embed = False,
     check: Check = True,
@@ -87,6 +98,8 @@ def convert(
 
     python -m data_engine convert llava train.json out/mine --images ~/images --dialect geochat
 
+    python -m data_engine convert voc_set ~/VOCdevkit/VOC2012 out/voc --option one_based=yes
+
     python -m data_engine convert store out/rsicd out/rsicd-tars --to webdataset
     """
     del list_all
@@ -96,8 +109,9 @@ def convert(
     reading = Reading(images=images, dialect=dialect, licence=licence, seed=seed, names=split_names(classes))
     prepare = Prepare(check=check, embed=embed, then=split_pairs if to == WEBDATASET else None)
     plan = plan_intake(
-        source, root, prepare, splits=split_names(*(split or ())), reading=reading, size=shard_samples, options=options
-    )
+        source, root, prepare, splits=split_names(*(split or ())), reading=reading, size=shard_samples, options=options,
+        extra=option or (),
+    )  # fmt: skip
     if to in WRITERS:
         config = {**plan.config, "to": to, "embed": embed, "check": check}
         ledger = write_stage(
