@@ -25,6 +25,7 @@ FOUND_FOLDERS = ("pred", "preds", "prediction", "predictions", "predicted", "res
                  "pred_masks", "predict", "vis_pred")  # fmt: skip
 TARGET_FOLDERS = ("gt", "gts", "ground_truth", "groundtruth", "label", "labels", "target", "targets", "mask", "masks",
                   "annotations", "gt_masks")  # fmt: skip
+FOUND_NAMES, TARGET_NAMES = {plain(name) for name in FOUND_FOLDERS}, {plain(name) for name in TARGET_FOLDERS}
 ENDINGS = re.compile(r"[-_ ](pred|prediction|gt|label|mask|target|seg|change)s?$", re.IGNORECASE)
 FOUND_KEYS = ("pred_mask", "mask_pred", "predicted_mask", "pred_path", "prediction_path", "segmentation", *PREDICTION)
 TARGET_KEYS = ("gt_mask", "mask_gt", "mask_path", "label_path", "gt_path", "mask", "masks", *TARGET)
@@ -52,11 +53,29 @@ def _two_folders(predictions: Path, references: Path | None) -> tuple[dict[str, 
         return _pictures(own or predictions), other
     beside = _target_folder(predictions)
     if own is None or beside is None:
+        flat = _one_folder(predictions)
+        if all(flat):
+            return flat
         raise DataError(
             f"{predictions} holds {', '.join(sorted(inner)) or 'no folders'}: expected two folders such as pred and "
             "gt, or name the folder of targets with --references"
         )
     return _pictures(own), _pictures(beside)
+
+
+def _one_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Give both sides of a folder that holds `a_pred.png` beside `a_gt.png`, or `pred.npy` beside `gt.npy`."""
+    sides: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
+    for path in sorted(folder.iterdir()):
+        ending = ENDINGS.search(f"_{path.stem}")
+        if path.suffix.lower() not in {*PICTURES, ".npz"} or ending is None:
+            continue
+        side = sides[0 if ending[1].lower().startswith("pred") else 1]
+        if plain(path.stem) in FOUND_NAMES | TARGET_NAMES:
+            side |= _load_named(path) if path.suffix in (".npy", ".npz") else {"mask": path}
+        else:
+            side[_name(Path(path.name))] = path
+    return sides
 
 
 def _target_folder(folder: Path) -> Path | None:

@@ -241,6 +241,13 @@ _FIELDS = (
 )
 _NO_BOX = "the denominator is the number of predicted boxes: a row without one costs nothing, no box at all is 0"
 
+_XBD_SOURCE = (
+    "hiyamdebary/EarthDial src/earthdial/eval/rs_change_detection/eval_detection.py: hits over predicted boxes at "
+    "polygon IoU >= 0.25, the predicted angle left out"
+)
+_XBD_FIELDS = (_FIELDS[0], Field("target", ("caption0", "gt_bbox", "ground_truth")), *_FIELDS[2:])
+_score_xbd = partial(score_earthdial, threshold=0.25, flat=True)
+
 RULES: tuple[Rule, ...] = (
     Rule(
         suites=("geochat-refer",),
@@ -280,14 +287,21 @@ RULES: tuple[Rule, ...] = (
     Rule(
         suites=("xbd",),
         protocol="earthdial",
-        source=(
-            "hiyamdebary/EarthDial src/earthdial/eval/rs_change_detection/eval_detection.py: hits over predicted "
-            "boxes at polygon IoU >= 0.25, the predicted angle left out"
-        ),
+        source=_XBD_SOURCE,
         headline="precision",
-        score=partial(score_earthdial, threshold=0.25, flat=True),
-        fields=(_FIELDS[0], Field("target", ("caption0", "gt_bbox", "ground_truth")), *_FIELDS[2:]),
+        score=_score_xbd,
+        fields=_XBD_FIELDS,
         aliases=("precision", "xbd precision"),
+        oddity=_NO_BOX,
+    ),
+    Rule(
+        suites=("geochat-refer",),
+        protocol="xbd",
+        source=_XBD_SOURCE,
+        headline="precision",
+        score=_score_xbd,
+        fields=_XBD_FIELDS,
+        aliases=("xbd precision",),
         oddity=_NO_BOX,
     ),
 )

@@ -19,7 +19,7 @@ from eval_suites.rules.ranks import block_of_matrix
 from eval_suites.rules.rule import Rule
 
 BOXES = [[5, 5, 25, 45], [30, 10, 60, 40], [0, 0, 90, 80], [50, 50, 70, 90]]
-ANSWERED_ONLY = {"earthdial", "vleo-grounding"}
+ANSWERED_ONLY = {"earthdial", "xbd", "vleo-grounding"}
 
 
 def box_text(box: list[int], rule: Rule) -> str:

@@ -121,6 +121,11 @@ def test_masks_come_from_folders_arrays_and_rows_alike(tmp_path: Path) -> None:
     (tmp_path / "rows.json").write_text(json.dumps([row]))
     runs = {"size": [10, 10], "counts": [0, *[5] * 9, 55]}
     (tmp_path / "runs.json").write_text(json.dumps([{**row, "mask_path": runs}]))
+    save(tmp_path / "flat", x_gt=target, x_pred=found)
+    save(tmp_path / "named", gt=target, pred=found)
+    (tmp_path / "stacks").mkdir()
+    for name, mask in (("gt", target), ("pred", found)):
+        np.save(tmp_path / "stacks" / f"{name}.npy", mask[None])
     expected = pytest.approx(16 / 25)
     for predictions, references in (
         (tmp_path / "two", tmp_path / "one"),
@@ -128,6 +133,9 @@ def test_masks_come_from_folders_arrays_and_rows_alike(tmp_path: Path) -> None:
         (tmp_path / "found.npz", tmp_path / "one"),
         (tmp_path / "both.npz", None),
         (tmp_path / "rows.json", None),
+        (tmp_path / "flat", None),
+        (tmp_path / "named", None),
+        (tmp_path / "stacks", None),
         (tmp_path / "runs.json", None),
     ):
         assert score("refsegrs", "rmsin", predictions, references)["mIoU"] == expected, predictions.name
