@@ -16,6 +16,7 @@ import numpy as np
 DRAWS = 1000
 SEED = 0
 MOST_WEIGHTS = 4_000_000
+Numbers = Sequence[float] | np.ndarray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,13 +37,13 @@ class Value:
     n: int
 
 
-def build_mean(name: str, values: Sequence[float], *, where: Sequence[bool] | None = None) -> Measure:
+def build_mean(name: str, values: Numbers, *, where: Sequence[bool] | np.ndarray | None = None) -> Measure:
     """Build the mean of one value per case, over the cases `where` is true."""
     chosen = np.ones(len(values)) if where is None else np.asarray(where, float)
     return Measure(name, np.stack((np.asarray(values, float) * chosen, chosen), axis=1), ratio)
 
 
-def build_macro_mean(name: str, values: Sequence[float], categories: Sequence[str]) -> Measure:
+def build_macro_mean(name: str, values: Numbers, categories: Sequence[str]) -> Measure:
     """Build the mean over categories of each category's mean."""
     known = sorted(set(categories))
     chosen = np.asarray([[category == other for other in known] for category in categories], float)

@@ -25,9 +25,8 @@ TARGET = (
 # What may be either: the model's own words in one file, the annotation in another.
 EITHER = ("answer", "answers", "caption", "text", "value")
 CATEGORY = (
-    "category", "vqa_type", "question_type", "type", "qtype", "task", "task_name", "task_type", "subtask", "ability",
-    "l2-category", "part",
-    "file",
+    "category", "vqa_type", "question_type", "questype", "ques_type", "type", "qtype", "task", "task_name", "task_type",
+    "subtask", "ability", "l2-category", "part", "file",
 )  # fmt: skip
 ID = (
     "question_id", "qid", "id", "index", "idx", "sample_id", "uid", "image_id", "image", "filename", "file_name",

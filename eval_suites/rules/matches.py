@@ -153,5 +153,7 @@ RULES: Final = (
                          fields=SCENE_FIELDS)
         for name in ("nospace", "contain", "earthdial", "vhm", "rsthinker-scene", "exact")
     ),
+    Rule(("rsrag-cls",), "exact", "CongcongWen1208/RS-RAG @8a93ba26 evaluation_classification.py: equal after strip "
+         "and lower-casing", "accuracy", partial(score_scenes, match=match_exact), aliases=("official", "rsrag")),
     *(build_match_rule(name, ("text-match",)) for name in MATCHES),
 )  # fmt: skip

@@ -5,11 +5,35 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from eval_suites.rules import choices, geometry, matches, synonyms, typed
+from eval_suites.rules import (
+    asked,
+    captions,
+    change_captions,
+    changechat,
+    choices,
+    counting,
+    earthvqa,
+    geometry,
+    matches,
+    synonyms,
+    typed,
+)
 from eval_suites.rules.rule import Rule
 from vlm.errors import DataError
 
-ALL: Final[tuple[Rule, ...]] = (*typed.RULES, *choices.RULES, *synonyms.RULES, *matches.RULES, *geometry.RULES)
+ALL: Final[tuple[Rule, ...]] = (
+    *choices.RULES,
+    *synonyms.RULES,
+    *typed.RULES,
+    *matches.RULES,
+    *asked.RULES,
+    *captions.RULES,
+    *change_captions.RULES,
+    *changechat.RULES,
+    *earthvqa.RULES,
+    *counting.RULES,
+    *geometry.RULES,
+)
 
 RULES: Final[dict[tuple[str, str], Rule]] = {(suite, rule.protocol): rule for rule in ALL for suite in rule.suites}
 
