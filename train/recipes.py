@@ -1,6 +1,7 @@
-"""Recipes: functions that return a model's sizes and a run's settings. `nano` is the built-in model's.
+"""Recipes: functions that return a model's parts or sizes, its data, and what is trained in turn.
 
-A variant is `dataclasses.replace` on what a recipe returns.
+`nano` is the built-in model's; `full`, `lora`, `qlora`, `projector` and `align` tune a large model of pretrained parts.
+A variant is `dataclasses.replace` on what a recipe returns, or `key=value` on the command line (train/overrides.py).
 """
 
 from __future__ import annotations
@@ -8,18 +9,22 @@ from __future__ import annotations
 import vlm.compat  # noqa: F401  # isort: skip
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Final, Literal, cast
 
 import torch
 from torch import nn
 from transformers import PreTrainedTokenizerFast
 
 from data_engine.sources import find_source
+from data_engine.store.shards import read_samples
+from train.adapters import Adapter
 from train.backbone import load_backbone
+from train.modules import Rates
 from train.tokenizer import number_ids
 from vlm.checkpoint import build_config, build_processor
+from vlm.errors import InputError
 from vlm.model import NadirForConditionalGeneration
 from vlm.positions import sine_code
 from vlm.processor import NadirProcessor
@@ -40,27 +45,45 @@ class Share:
 
 @dataclass(frozen=True)
 class Round:
-    """Name what is trained for how many minutes: the towers, or the whole model by instructions."""
+    """Name what is trained for how many minutes, at which learning rates, and by whose stage."""
 
-    stage: Literal["clip", "sft"]
+    stage: Literal["clip", "align", "sft", "grpo"]
     minutes: float
     learning_rate: float = 1e-3
-    encoder_rate: float = 0.0
-    """Factor on the learning rate of the vision tower; 0 freezes it."""
+    rates: Rates = field(default_factory=lambda: Rates(encoder=0.0))
+    """The table of modules: factors on the learning rate."""
+    adapter: Adapter = field(default_factory=Adapter)
+    """How the language model is tuned."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Name the pretrained parts that a model is joined from; the command line names others."""
+
+    llm: str = "Qwen/Qwen3-8B"
+    """Hub name or directory of a transformers causal language model."""
+    vision: str = "ViT-L-14"
+    """Architecture as open_clip names it."""
+    vision_checkpoint: str | None = None
+    """Its weights, such as RemoteCLIP-ViT-L-14.pt; None starts from random ones."""
+    qformer: str | None = None
+    """Directory of an InstructBLIP whose Q-former to start from."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Hold everything that decides a small model: sizes, vocabulary and mixture."""
+    """Hold everything that decides a model: pretrained parts or sizes and vocabulary, mixture, rounds."""
 
     name: str
-    vocab_size: int
-    clip_config: dict[str, Any]
-    vision_layers: tuple[int, ...]
-    qformer: dict[str, Any]
-    text: dict[str, Any]
-    sizes: dict[str, Any]
-    shares: tuple[Share, ...]
+    parts: Parts | None = None
+    """What the model is joined from; None builds one of the sizes below from nothing."""
+    vocab_size: int = 0
+    clip_config: dict[str, Any] = field(default_factory=dict)
+    vision_layers: tuple[int, ...] = (-2,)
+    qformer: dict[str, Any] = field(default_factory=dict)
+    text: dict[str, Any] = field(default_factory=dict)
+    sizes: dict[str, Any] = field(default_factory=dict)
+    shares: tuple[Share, ...] = ()
     synth_weight: float = 0.18
     """Share of synthetic scenes among all samples."""
     scenes: int = 1200
@@ -75,6 +98,10 @@ class Recipe:
     """What is trained, one after the other."""
 
 
+STORE: Final = "store"
+"""The source of a share that is a store of the data engine."""
+ENDLESS: Final = 1e6
+"""Minutes of a round that stops by its steps."""
 NANO_CLIP: dict[str, Any] = {
     "embed_dim": 256,
     "vision_cfg": {"timm_model_name": "tf_efficientnet_lite0", "timm_proj": "", "image_size": 128},
@@ -156,9 +183,9 @@ def nano() -> Recipe:
         encoder_groups=12,
         bf16=True,
         rounds=(
-            Round("clip", 12, encoder_rate=0.3),
+            Round("clip", 12, rates=Rates(encoder=0.3, text_tower=1.0)),
             Round("sft", 15),
-            Round("sft", 45, learning_rate=8e-4, encoder_rate=0.2),
+            Round("sft", 45, learning_rate=8e-4, rates=Rates(encoder=0.2)),
         ),
     )
 
@@ -191,11 +218,62 @@ def smoke() -> Recipe:
         shares=(),
         synth_weight=1.0,
         scenes=8,
-        rounds=(Round("sft", 0.2, encoder_rate=0.5),),
+        rounds=(Round("sft", 0.2, rates=Rates(encoder=0.5)),),
     )
 
 
-RECIPES = {"nano": nano, "smoke": smoke}
+def full() -> Recipe:
+    """Give the recipe that tunes all of a model of pretrained parts; its data is one store of the data engine."""
+    rates = Rates(encoder=0.02, llm=0.2)
+    return Recipe(
+        name="full",
+        parts=Parts(),
+        shares=(Share(STORE, ".", 1.0),),
+        synth_weight=0.0,
+        scenes=0,
+        bf16=True,
+        rounds=(Round("sft", ENDLESS, learning_rate=1e-4, rates=rates),),
+    )
+
+
+def lora() -> Recipe:
+    """Give the recipe that leaves the encoder and the language model as they are, but for low-rank additions to it."""
+    tuned = Round("sft", ENDLESS, learning_rate=1e-4, rates=Rates(encoder=0.0), adapter=Adapter("lora"))
+    return replace(full(), name="lora", rounds=(tuned,))
+
+
+def qlora() -> Recipe:
+    """Give the recipe of `lora` with the language model's own matrices in 4 bits."""
+    tuned = Round("sft", ENDLESS, learning_rate=1e-4, rates=Rates(encoder=0.0), adapter=Adapter("qlora"))
+    return replace(full(), name="qlora", rounds=(tuned,))
+
+
+def projector() -> Recipe:
+    """Give the recipe that trains the projector alone (as RS-CapRet does): the least that can be tuned."""
+    rates = Rates(encoder=0.0, qformer=0.0, difference=0.0, pointer=0.0, llm=0.0)
+    return replace(full(), name="projector", rounds=(Round("sft", ENDLESS, learning_rate=1e-3, rates=rates),))
+
+
+def align() -> Recipe:
+    """Give the recipe that trains what joins encoder and language model, before either is touched."""
+    aligned = Round("align", ENDLESS, learning_rate=1e-4, rates=Rates(encoder=0.0, llm=0.0))
+    return replace(full(), name="align", rounds=(aligned,))
+
+
+RECIPES: Final = {
+    "nano": nano, "smoke": smoke, "full": full, "lora": lora, "qlora": qlora, "projector": projector, "align": align,
+}  # fmt: skip
+
+
+def find_recipe(name: str) -> Recipe:
+    """Give a recipe by name; raises InputError with the known names."""
+    if name not in RECIPES:
+        raise InputError(f"there is no recipe {name!r}: known are {', '.join(RECIPES)}")
+    return RECIPES[name]()
+
+
+TOLD = 3.0
+"""Size of a number that the pointer tells, beside its sine code."""
 
 
 def build_model(
@@ -215,6 +293,7 @@ def build_model(
     model = NadirForConditionalGeneration(config)
     initialise_numbers(model.get_input_embeddings(), number_ids(tokenizer))
     initialise_place(model)
+    initialise_pointer(model)
     if recipe.backbone is not None:
         load_backbone(model.encoder, recipe.backbone)
     model.generation_config.eos_token_id, model.generation_config.pad_token_id = 2, 0
@@ -242,8 +321,17 @@ def initialise_place(model: NadirForConditionalGeneration) -> None:
             weight.copy_(torch.eye(len(weight)))
 
 
+def initialise_pointer(model: NadirForConditionalGeneration) -> None:
+    """Let the pointer tell a number as its token starts, as loud as a visual token: writing it then is copying."""
+    if model.pointer is not None:
+        with torch.no_grad():
+            model.pointer.tell.weight.copy_(TOLD * torch.eye(len(model.pointer.tell.weight)))
+
+
 def load_share(share: Share, data: Path, *, seed: int = 0) -> Iterator[Sample]:
-    """Load one source of a mixture from its folder below `data`."""
+    """Load one source of a mixture from its folder below `data`: a public dataset as it is published, or a store."""
+    if share.source == STORE:
+        return (sample for sample in read_samples(data / share.folder) if sample.split == share.split)
     return find_source(share.source).load(data / share.folder, split=share.split, seed=seed)
 
 

@@ -62,13 +62,7 @@ class NadirForConditionalGeneration(PreTrainedModel, GenerationMixin):
         self.projector = nn.Linear(width, config.text_config.hidden_size)
         self.place = nn.Linear(width, config.text_config.hidden_size, bias=False)
         self.pointer = (
-            Pointer(
-                keys,
-                config.pointer_width,
-                config.text_config.hidden_size,
-                query_grid=config.query_grid,
-                free_queries=config.free_queries,
-            )
+            Pointer(keys, config.pointer_width, config.text_config.hidden_size, config.tokens_per_tile)
             if config.pointer_width
             else None
         )
@@ -123,7 +117,7 @@ class NadirForConditionalGeneration(PreTrainedModel, GenerationMixin):
         queries, carried = self.qformer(visual, grid, tile_frames, tile_meta, words, words_mask)
         tokens = self.projector(queries) + self.place(carried)
         if self.pointer is not None:
-            tokens = tokens + self.pointer(visual, grid, tile_frames, words, words_mask)
+            tokens = tokens + self.pointer(visual, grid, tile_frames, num_tiles, words, words_mask)
         return [part.flatten(0, 1) for part in tokens.split(num_tiles.tolist())]
 
     def embed_inputs(self, input_ids: torch.Tensor, **images: Any) -> torch.Tensor:

@@ -2,13 +2,13 @@
 
 A language model of any size learns slowly to read a place out of visual tokens, a small one not at all in an hour. So
 each quarter of a patch is asked directly whether the centre of what the instruction asks for lies in it and how the
-box around it lies (CenterNet: Zhou et al., 2019; the words steer by scale and shift: FiLM, Perez et al., 2018), and
-the best of each anchor's cell is added to that anchor's visual token as the sine codes of its coordinates, scaled by
-how certain it is. Tokens of integers start as the same codes: writing a box is then copying. train/pointing.py trains
-it; the language model's loss does not reach it.
+box around it lies (CenterNet: Zhou et al., 2019; the words steer by scale and shift: FiLM, Perez et al., 2018). The
+best boxes of an image are then written on its visual tokens, surest first: nine numbers a box, one a token, each as
+the sine code of its value, which tokens of integers start from too. Writing a box then is copying nine tokens.
+train/pointing.py trains the detector; the language model's loss does not reach it.
 
-Legend: N tiles, L patches, K key width, T instruction tokens, E LLM width, H width of the head, R x C fine cells (two
-by two to a patch), G anchors a side.
+Legend: N tiles, I images, L patches, K key width, T instruction tokens, E LLM width, H width of the head, R x C fine
+cells (two by two to a patch), Q visual tokens a tile, M boxes.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import cast
 import torch
 from torch import nn
 from torch.nn import functional
+from torchvision.ops import box_iou
 from transformers import initialization as init
 
 from vlm.positions import grid_points, sine_code
@@ -32,28 +33,60 @@ CHANNELS = 9
 FINE = 2
 """Cells to a side of a patch."""
 CODE = 40
-"""Numbers that encode two coordinates: ten octaves, each also among the sixty-four of an integer's token."""
+"""Numbers that encode the place of a cell: ten octaves a coordinate."""
 PRIOR = 0.02
 """Share of the cells that an untrained head thinks right."""
+SURE = 1 / 3
+"""Certainty from which a box is told in full; a less certain one in proportion."""
+NUMBERS = 9
+"""Numbers told of a box: x1, y1, x2, y2, centre x and y, long and short side, angle."""
+SAME = 0.3
+"""Overlap (IoU) from which the less certain of two boxes is taken for the same thing."""
+CANDIDATES = 64
+"""Peaks of an image that are compared."""
 
 
 class Pointer(nn.Module):
-    """Say what lies where, for the instruction, and give each anchor's token the best of its cell."""
+    """Say what lies where, for the instruction, and write it on the visual tokens."""
 
-    def __init__(self, keys: int, width: int, llm_width: int, query_grid: int, free_queries: int) -> None:
+    def __init__(self, keys: int, width: int, llm_width: int, tokens: int) -> None:
         super().__init__()
-        self.query_grid, self.free_queries = query_grid, free_queries
+        self.boxes = tokens // NUMBERS
+        self.tokens = tokens
         self.fine = nn.Linear(keys, FINE * FINE * width)
+        self.place = nn.Linear(CODE, width, bias=False)
         self.matters = nn.Linear(llm_width, 1)
         self.words = nn.Linear(llm_width, width)
         self.steer = nn.Linear(width, 2 * width)
         self.near = nn.Conv2d(width, width, 3, padding=1)
         self.far = nn.Conv2d(width, width, 3, padding=1)
         self.say = nn.Conv2d(width, CHANNELS, 1)
+        self.tell = nn.Linear(llm_width, llm_width, bias=False)
+        self.about = nn.Embedding(max(1, self.boxes) * NUMBERS, llm_width)
+        self.certain = nn.Linear(1, llm_width, bias=False)
+        self.negative = nn.Linear(1, llm_width, bias=False)
         setattr(self.say, "start", doubt)  # noqa: B010
-        self.tell = nn.Linear(5 * CODE, llm_width, bias=False)
+        setattr(self.place, "start", nothing)  # noqa: B010
+        setattr(self.about, "start", tell_apart)  # noqa: B010
 
     def forward(
+        self,
+        keys_NLK: torch.Tensor,
+        grid: tuple[int, int],
+        frames_N4: torch.Tensor,
+        num_tiles: torch.Tensor,
+        words_NTE: torch.Tensor,
+        mask_NT: torch.Tensor,
+    ) -> torch.Tensor:
+        """Give what is added to each visual token of each tile, (N, Q, E); tile by tile the best boxes of its image."""
+        said = self.find(keys_NLK, grid, frames_N4, words_NTE, mask_NT).detach().float()
+        told = []
+        for tiles, frames in zip(said.split(num_tiles.tolist()), frames_N4.split(num_tiles.tolist()), strict=True):
+            numbers, certainty = best_boxes(tiles, frames, self.boxes * len(tiles))
+            told.append(self._tell(numbers, certainty, keys_NLK.dtype).unflatten(0, (len(tiles), -1)))
+        return functional.pad(torch.cat(told), (0, 0, 0, self.tokens - self.boxes * NUMBERS))
+
+    def find(
         self,
         keys_NLK: torch.Tensor,
         grid: tuple[int, int],
@@ -61,15 +94,11 @@ class Pointer(nn.Module):
         words_NTE: torch.Tensor,
         mask_NT: torch.Tensor,
     ) -> torch.Tensor:
-        """Give what is added to each visual token of a tile, (N, G * G + free queries, E)."""
-        said = self.find(keys_NLK, grid, words_NTE, mask_NT)
-        return functional.pad(self._tell(said.detach(), frames_N4), (0, 0, 0, self.free_queries))
-
-    def find(
-        self, keys_NLK: torch.Tensor, grid: tuple[int, int], words_NTE: torch.Tensor, mask_NT: torch.Tensor
-    ) -> torch.Tensor:
         """Say of every fine cell whether what is asked for is centred in it, and how its box lies: (N, 9, R, C)."""
         cells = functional.pixel_shuffle(self.fine(keys_NLK).transpose(1, 2).unflatten(2, grid), FINE)
+        rows, cols = cells.shape[2:]
+        where = self.place(sine_code(grid_points(frames_N4, rows, cols), CODE).to(cells.dtype))
+        cells = cells + where.transpose(1, 2).unflatten(2, (rows, cols))
         weight = self.matters(words_NTE).masked_fill(mask_NT.unsqueeze(-1) == 0, -math.inf).softmax(1).nan_to_num()
         asked = functional.gelu((weight * self.words(words_NTE)).sum(1))
         scale, shift = self.steer(asked)[..., None, None].chunk(2, dim=1)
@@ -78,24 +107,51 @@ class Pointer(nn.Module):
         said: torch.Tensor = self.say(near + functional.gelu(self.far(near)))
         return said
 
-    def _tell(self, said_N9RC: torch.Tensor, frames_N4: torch.Tensor) -> torch.Tensor:
-        """Write the best of each anchor's cell as an embedding, (N, G * G, E), scaled by its certainty."""
-        rows, cols = said_N9RC.shape[2:]
-        side = self.query_grid
-        heat, best = functional.adaptive_max_pool2d(said_N9RC[:, HEAT : HEAT + 1], side, return_indices=True)
-        best = best.reshape(len(best), 1, side * side)
-        found = said_N9RC.float().flatten(2).gather(2, best.expand(-1, CHANNELS, -1)).transpose(1, 2)
-        centres = grid_points(frames_N4, rows, cols).gather(1, best.transpose(1, 2).expand(-1, -1, 2))
-        code = encode_boxes(found, centres, cell_size(frames_N4, rows, cols)[:, None])
-        certainty = heat.reshape(len(heat), side * side, 1).sigmoid()
-        told: torch.Tensor = certainty * self.tell(code.to(heat.dtype))
-        return told
+    def _tell(self, numbers_M9: torch.Tensor, certainty_M: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+        """Write boxes as embeddings, one a number, (M * 9, E)."""
+        values = numbers_M9.abs().flatten()
+        code = sine_code(torch.stack((values, values), dim=-1), self.tell.in_features)
+        sure = certainty_M.repeat_interleave(NUMBERS).unsqueeze(-1)
+        kind = self.about.weight.repeat(len(numbers_M9) // max(1, self.boxes), 1)
+        minus = self.negative((numbers_M9 < 0).to(dtype).flatten().unsqueeze(-1))
+        written = self.tell(code.to(dtype)) + kind + minus + self.certain(sure.to(dtype))
+        return (sure / SURE).clamp(max=1).to(dtype) * written
+
+
+def best_boxes(said_N9RC: torch.Tensor, frames_N4: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Give the surest boxes of an image's tiles, (count, 9) numbers and (count,) certainties, zeros where none is left.
+
+    Peaks of the heat, in order; of boxes that overlap by more than SAME the surest stays (fast non-maximum
+    suppression: Bolya et al., YOLACT, 2019).
+    """
+    heat = said_N9RC[:, HEAT].sigmoid()
+    peaks = heat * (heat == functional.max_pool2d(heat, 3, stride=1, padding=1))
+    certainty, cell = peaks.flatten().topk(min(CANDIDATES, peaks.numel()))
+    rows, cols = heat.shape[1:]
+    found = said_N9RC.movedim(1, -1).reshape(-1, CHANNELS)[cell]
+    centres = grid_points(frames_N4, rows, cols).reshape(-1, 2)[cell]
+    numbers = read_boxes(found, centres, cell_size(frames_N4, rows, cols)[cell // (rows * cols)])
+    overlap = box_iou(numbers[:, :4], numbers[:, :4]).nan_to_num().triu(1)
+    kept = (overlap.amax(0) <= SAME).nonzero()[:count, 0]
+    more = count - len(kept)
+    return functional.pad(numbers[kept], (0, 0, 0, more)), functional.pad(certainty[kept], (0, more))
 
 
 def doubt(say: nn.Conv2d) -> None:
     """Start a head that says PRIOR of every cell."""
     init.zeros_(say.weight)
-    init.copy_(cast(torch.Tensor, say.bias), functional.one_hot(torch.tensor(HEAT), CHANNELS) * math.log(PRIOR / (1 - PRIOR)))
+    start = functional.one_hot(torch.tensor(HEAT), CHANNELS) * math.log(PRIOR / (1 - PRIOR))
+    init.copy_(cast(torch.Tensor, say.bias), start)
+
+
+def tell_apart(about: nn.Embedding) -> None:
+    """Start codes that are as loud as what the Q-former says of a tile."""
+    init.normal_(about.weight)
+
+
+def nothing(layer: nn.Linear) -> None:
+    """Start a layer that adds nothing."""
+    init.zeros_(layer.weight)
 
 
 def cell_size(frames_N4: torch.Tensor, rows: int, cols: int) -> torch.Tensor:
@@ -103,16 +159,16 @@ def cell_size(frames_N4: torch.Tensor, rows: int, cols: int) -> torch.Tensor:
     return (frames_N4[:, 2:] - frames_N4[:, :2]).float() / frames_N4.new_tensor((cols, rows), dtype=torch.float32)
 
 
-def encode_boxes(found: torch.Tensor, centres: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
-    """Write boxes as sine codes, (..., 5 * CODE): two corners, the centre, the two sides, the angle twice.
+def read_boxes(found: torch.Tensor, centres: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
+    """Give the nine numbers of boxes, (..., 9), as the nadir dialect writes them, in thousandths / 1000.
 
     `found` (..., 9) is what cells of size `cells` (..., 2) around `centres` (..., 2) say. Coordinates are normalised
-    by the image's width and height, sides by its longer side, angles by 180 degrees: as the nadir dialect writes them.
-    Canvases are square in pixels, so the smaller of a cell's two sizes is the one normalised by the longer side.
+    by the image's width and height and lie in it, sides are normalised by its longer side, the angle is in degrees /
+    1000. Canvases are square in pixels, so the smaller of a cell's two sizes is the one normalised by the longer side.
     """
     middle = centres + found[..., CENTRE].clamp(-4, 4) * cells
     half = found[..., SIZE].clamp(-3, 4).exp() * cells / 2
     sides = found[..., SIDES].clamp(-3, 4).exp() * cells.amin(-1, keepdim=True)
-    angle = torch.atan2(found[..., TURN.start], found[..., TURN.start + 1]) / (2 * math.pi) + 0.5
-    pairs = (middle - half, middle + half, middle, sides, torch.stack((angle, angle), dim=-1))
-    return torch.cat([sine_code(pair, CODE) for pair in pairs], dim=-1)
+    degrees = torch.rad2deg(torch.atan2(found[..., TURN.start], found[..., TURN.start + 1])) / 2
+    corners = torch.cat((middle - half, middle + half, middle), dim=-1).clamp(0, 1)
+    return torch.cat((corners, sides.clamp(0, 1), degrees.unsqueeze(-1) / 1000), dim=-1)

@@ -1,88 +1,126 @@
-"""The pointer tells each anchor's token the best of its cell, in the image's frame, as the words ask."""
+"""The pointer writes the surest boxes of an image on its visual tokens, in the image's frame, as the words ask."""
 
 from __future__ import annotations
 
 import torch
 
 from vlm.answer import Nadir
-from vlm.pointer import CENTRE, CHANNELS, CODE, HEAT, PRIOR, SIDES, SIZE, TURN, Pointer, encode_boxes
+from vlm.pointer import CHANNELS, HEAT, NUMBERS, PRIOR, Pointer, best_boxes
 from vlm.positions import sine_code
 
-KEYS, LLM, GRID, FREE = 12, 16, 2, 1
-FRAME = torch.tensor([[0.0, 0.0, 1.0, 1.25]])
-"""An overview of a 640 x 512 px image: its canvas is square, so it reaches below the image."""
+KEYS, LLM, TOKENS = 12, 16, 20
+FRAMES = torch.tensor([[0.0, 0.0, 1.0, 1.25], [0.5, 0.0, 1.0, 0.625]])
+"""An overview of a 640 x 512 px image, whose square canvas reaches below the image, and the tile of its upper right."""
+ONE = torch.tensor([1])
 
 
 def build() -> Pointer:
     torch.manual_seed(0)
-    return Pointer(KEYS, 8, LLM, query_grid=GRID, free_queries=FREE).eval()
+    return Pointer(KEYS, 8, LLM, TOKENS).eval()
 
 
-def inputs(words: int = 5) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    torch.manual_seed(1)
-    return torch.randn(1, 16, KEYS), torch.randn(1, words, LLM), torch.ones(1, words, dtype=torch.long)
+def say(*cells: tuple[int, int, int, float], tiles: int = 1) -> torch.Tensor:
+    """Say on 8 x 8 cells of each tile that some, (tile, row, column, heat), hold a box as large as a cell.
 
-
-def say(cell: tuple[int, int], heat: float) -> torch.Tensor:
-    """Say on 8 x 8 cells that one cell holds a box as large as itself, centred half a cell to its right."""
-    said = torch.full((1, CHANNELS, 8, 8), 0.0)
+    It is centred half a cell to the right of the cell's centre, e cells long and turned by 45 degrees.
+    """
+    said = torch.zeros(tiles, CHANNELS, 8, 8)
     said[:, HEAT] = -20.0
-    said[0, :, cell[0], cell[1]] = torch.tensor([heat, 0.5, 0.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0])
+    for tile, row, column, heat in cells:
+        said[tile, :, row, column] = torch.tensor([heat, 0.5, 0.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0])
     return said
 
 
-def test_the_anchor_over_a_cell_tells_its_box_and_the_others_are_silent() -> None:
-    pointer = build()
-    told = pointer._tell(say((1, 6), heat=20.0), FRAME)[0]
-    assert told.abs().amax(-1).gt(1e-3).tolist() == [False, True, False, False], "row 1, column 6 is upper right"
+def inputs(words: int = 5) -> tuple[torch.Tensor, tuple[int, int], torch.Tensor, torch.Tensor, torch.Tensor]:
+    torch.manual_seed(1)
+    return (
+        torch.randn(1, 16, KEYS),
+        (4, 4),
+        FRAMES[:1],
+        torch.randn(1, words, LLM),
+        torch.ones(1, words, dtype=torch.long),
+    )
+
+
+def test_a_box_is_read_in_the_frame_of_the_image() -> None:
+    numbers, certainty = best_boxes(say((0, 1, 6, 20.0)), FRAMES[:1], count=2)
     width, height = 1 / 8, 1.25 / 8
-    middle = torch.tensor([7 * width, 1.5 * height])
-    half = torch.tensor([width, height]) / 2
-    sides = torch.tensor([torch.e, 1.0]) * min(width, height)
-    angle = torch.tensor([0.75, 0.75])  # 2 a = 90 degrees, so a is 45, a quarter of 180 above the half for 0
-    pairs = (middle - half, middle + half, middle, sides, angle)
-    wanted = pointer.tell(torch.cat([sine_code(pair, CODE) for pair in pairs]))
-    torch.testing.assert_close(told[1], wanted, atol=1e-4, rtol=0)
+    x, y = 7 * width, 1.5 * height
+    wanted = [x - width / 2, y - height / 2, x + width / 2, y + height / 2, x, y, torch.e * width, width, 0.045]
+    torch.testing.assert_close(numbers[0], torch.tensor(wanted))
+    assert certainty[0] == 1 and certainty[1] < 1e-6
 
 
-def test_what_is_told_grows_with_certainty() -> None:
+def test_the_surest_come_first_and_the_same_thing_in_two_tiles_comes_once() -> None:
+    here, there = (0, 1, 6, 2.0), (0, 5, 1, 3.0)
+    apart, _ = best_boxes(say(here, there), FRAMES[:1], count=4)
+    assert apart[:, 5].tolist()[:2] == [5.5 * 1.25 / 8, 1.5 * 1.25 / 8]
+    said = say((0, 1, 6, 2.0), tiles=2)
+    said[1, :, 2, 5] = torch.tensor([3.0, 0.0, 0.5, 0.6, 0.6, 1.0, 0.0, 1.0, 0.0])
+    once, certainty = best_boxes(said, FRAMES, count=4)
+    assert certainty.gt(0.5).sum() == 1 and certainty[0] == torch.tensor(3.0).sigmoid()
+    assert abs(float(once[0, 4]) - 0.85) < 0.01
+
+
+def test_each_number_is_told_on_a_token_of_its_own_as_loud_as_it_is_certain() -> None:
     pointer = build()
-    sure, unsure = (pointer._tell(say((1, 6), heat=heat), FRAME)[0, 1] for heat in (20.0, 0.0))
-    torch.testing.assert_close(unsure, sure / 2, atol=1e-5, rtol=0)
-
-
-def test_a_code_of_wild_numbers_is_finite() -> None:
-    found = torch.full((1, 1, CHANNELS), 1e4)
-    assert bool(encode_boxes(found, torch.zeros(1, 1, 2), torch.full((1, 1, 2), 0.1)).isfinite().all())
-    assert found[..., CENTRE].shape[-1] == found[..., SIZE].shape[-1] == found[..., SIDES].shape[-1] == 2
-    assert found[..., TURN].shape[-1] == 2
-
-
-def test_words_steer_and_padding_is_not_heard() -> None:
-    pointer = build()
-    keys, words, mask = inputs()
+    numbers, _ = best_boxes(say((0, 1, 6, 20.0)), FRAMES[:1], count=pointer.boxes)
     with torch.no_grad():
-        asked = pointer.find(keys, (4, 4), words, mask)
-        other = pointer.find(keys, (4, 4), words + 1, mask)
-        padded = pointer.find(
-            keys, (4, 4), torch.cat((words, torch.randn(1, 3, LLM)), 1), torch.cat((mask, 0 * mask[:, :3]), 1)
+        sure, unsure = (
+            pointer._tell(numbers, torch.tensor([certainty, 0.0]), torch.float32) for certainty in (1.0, 0.1)
         )
-        silent = pointer.find(keys, (4, 4), words, 0 * mask)
+        wanted = pointer.tell(sine_code(numbers[0, :, None].expand(-1, 2), LLM)) + pointer.about.weight[:NUMBERS]
+        wanted = wanted + pointer.certain(torch.ones(1, 1))
+    torch.testing.assert_close(sure[:NUMBERS], wanted)
+    assert not sure[NUMBERS:].any(), "a box that is not there is not told"
+    assert 0.2 < float(unsure[:NUMBERS].norm() / sure[:NUMBERS].norm()) < 0.4
+
+
+def test_a_negative_angle_is_not_its_mirror() -> None:
+    pointer = build()
+    numbers = torch.zeros(pointer.boxes, NUMBERS)
+    numbers[0, 8] = 0.03
+    with torch.no_grad():
+        left, right = (pointer._tell(sign * numbers, torch.ones(len(numbers)), torch.float32) for sign in (1, -1))
+    assert (left - right).abs().amax(1).gt(1e-3).nonzero().flatten().tolist() == [8]
+
+
+def test_words_and_places_steer_and_padding_is_not_heard() -> None:
+    pointer = build()
+    keys, grid, frames, words, mask = inputs()
+    pointer.place.weight.data.normal_()
+    longer, masked = torch.cat((words, torch.randn(1, 3, LLM)), 1), torch.cat((mask, 0 * mask[:, :3]), 1)
+    with torch.no_grad():
+        asked = pointer.find(keys, grid, frames, words, mask)
+        other = pointer.find(keys, grid, frames, words + 1, mask)
+        elsewhere = pointer.find(keys, grid, FRAMES[1:], words, mask)
+        padded = pointer.find(keys, grid, frames, longer, masked)
+        silent = pointer.find(keys, grid, frames, words, 0 * mask)
     assert asked.shape == (1, CHANNELS, 8, 8)
-    assert (asked - other).abs().max() > 1e-3
+    assert (asked - other).abs().max() > 1e-3 and (asked - elsewhere).abs().max() > 1e-3
     torch.testing.assert_close(asked, padded, atol=1e-6, rtol=0)
     assert bool(silent.isfinite().all())
 
 
-def test_the_language_models_loss_does_not_reach_it(tiny: Nadir) -> None:
-    pointer = tiny.model.pointer
-    assert pointer is not None
-    keys = torch.randn(1, 16, tiny.model.config.qformer_config.encoder_hidden_size, requires_grad=True)
-    words = torch.randn(1, 5, tiny.model.config.text_config.hidden_size)
-    told = pointer(keys, (4, 4), FRAME, words, torch.ones(1, 5, dtype=torch.long))
-    assert told.shape == (1, tiny.model.config.tokens_per_tile, tiny.model.config.text_config.hidden_size)
+def test_the_language_models_loss_trains_how_it_tells_but_not_what_it_finds() -> None:
+    pointer = build()
+    keys, grid, frames, words, mask = inputs()
+    keys.requires_grad_()
+    told = pointer(keys, grid, frames, ONE, words, mask)
+    assert told.shape == (1, TOKENS, LLM)
     told.sum().backward()
     assert keys.grad is None and pointer.say.weight.grad is None and pointer.tell.weight.grad is not None
+
+
+def test_an_image_of_a_batch_is_told_what_it_is_told_alone() -> None:
+    pointer = build()
+    keys, frames = torch.randn(3, 16, KEYS), FRAMES[[0, 0, 1]]
+    words, mask = torch.randn(3, 5, LLM), torch.ones(3, 5, dtype=torch.long)
+    with torch.no_grad():
+        pointer.say.weight.normal_()
+        both = pointer(keys, (4, 4), frames, torch.tensor([1, 2]), words, mask)
+        alone = pointer(keys[1:], (4, 4), frames[1:], torch.tensor([2]), words[1:], mask[1:])
+    torch.testing.assert_close(both[1:], alone, atol=1e-5, rtol=0)
 
 
 def test_an_untrained_pointer_thinks_every_cell_as_unlikely_as_it_is(tiny: Nadir) -> None:
@@ -91,5 +129,5 @@ def test_an_untrained_pointer_thinks_every_cell_as_unlikely_as_it_is(tiny: Nadir
     keys = torch.randn(3, 16, tiny.model.config.qformer_config.encoder_hidden_size)
     words = torch.randn(3, 5, tiny.model.config.text_config.hidden_size)
     with torch.no_grad():
-        said = pointer.find(keys, (4, 4), words, torch.ones(3, 5, dtype=torch.long))
+        said = pointer.find(keys, (4, 4), FRAMES[[0, 1, 1]], words, torch.ones(3, 5, dtype=torch.long))
     torch.testing.assert_close(said[:, HEAT].sigmoid(), torch.full((3, 8, 8), PRIOR))
