@@ -95,7 +95,8 @@ def run_rounds(name: str, data: Path, out: Path) -> Path:
             config = SftConfig(
                 minutes=turn.minutes,
                 seed=number,
-                encoder_rate=turn.encoder_rate,
+                rates=turn.rates,
+                adapter=turn.adapter,
                 encoder_groups=recipe.encoder_groups,
                 learning_rate=turn.learning_rate,
                 bf16=recipe.bf16,
@@ -106,7 +107,7 @@ def run_rounds(name: str, data: Path, out: Path) -> Path:
                 minutes=turn.minutes,
                 seed=number,
                 encoder_groups=recipe.encoder_groups,
-                encoder_rate=turn.encoder_rate,
+                encoder_rate=turn.rates.encoder,
                 learning_rate=turn.learning_rate,
                 frozen_norms=recipe.backbone is not None,
             )

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,10 +29,12 @@ from torch import nn
 from torch.utils.data import DataLoader
 from transformers import BatchFeature
 
+from train.adapters import Adapter, save_trained
 from train.engine import Engine, build_engine
 from train.loss import answer_loss, answer_weights, inside_brackets
 from train.mixture import Feed, Mixture
-from train.parameters import freeze_norms, group_parameters
+from train.modules import Rates, rate_groups
+from train.parameters import freeze_norms
 from train.pointing import PointerLoss, pointer_cells
 from train.progress import Progress
 from train.tokenizer import number_ids
@@ -55,8 +57,10 @@ class SftConfig:
     """Most wall-clock minutes, over all restarts."""
     learning_rate: float = 8e-4
     """Peak; warm-up is linear, decay a cosine over the steps or minutes, whichever ends first."""
-    encoder_rate: float = 0.5
-    """Factor on the learning rate of the encoder; 0 freezes it."""
+    rates: Rates = field(default_factory=lambda: Rates(encoder=0.5))
+    """The table of modules: factors on the learning rate, 0 for what is frozen."""
+    adapter: Adapter = field(default_factory=Adapter)
+    """How the language model is tuned: whole, by LoRA or by QLoRA."""
     encoder_groups: int | None = None
     """Train only the last so many groups of the encoder's layers, as open_clip counts them; None trains all."""
     warmup_steps: int = 100
@@ -144,24 +148,8 @@ def set_training(model: NadirForConditionalGeneration) -> None:
 
 
 def parameter_groups(model: NadirForConditionalGeneration, config: SftConfig) -> list[dict[str, Any]]:
-    """Split the trained parameters by learning rate and weight decay.
-
-    The text tower and the vision tower's pooled output, which the Q-former does not see, are not trained here; nor is
-    any of the encoder when `encoder_rate` is 0.
-    """
-    visual = model.encoder.clip.visual
-    if config.encoder_groups is not None:
-        visual.lock(unlocked_groups=config.encoder_groups)
-    unlocked = {id(parameter) for parameter in visual.parameters() if parameter.requires_grad}
-    found = []
-    for name, parameter in model.named_parameters():
-        rate = 1.0
-        if name.startswith("encoder."):
-            rate = config.encoder_rate
-            parameter.requires_grad_(id(parameter) in unlocked and ".head." not in name and rate > 0)
-        decays = parameter.ndim > 1 and "language_model.model.embed" not in name
-        found.append((parameter, rate, config.weight_decay if decays else 0.0))
-    return group_parameters(found)
+    """Split the trained parameters by learning rate and weight decay."""
+    return rate_groups(model, config.rates, weight_decay=config.weight_decay, encoder_groups=config.encoder_groups)
 
 
 def set_rate(optimizer: torch.optim.Optimizer, config: SftConfig, step: int, done: float) -> None:
@@ -184,7 +172,7 @@ def save_state(
     """Write the state to go on from and, by the first process, the checkpoint that `Nadir.from_pretrained` loads."""
     engine.save(out, step=step, minutes=minutes)
     if engine.rank == 0:
-        save_checkpoint(model, processor, out / "model")
+        save_trained(model, processor, out / "model")
         run = {"config": asdict(config), "commit": current_commit(), "step": step, "minutes": round(minutes, 2)}
         (out / "model" / "training.json").write_text(json.dumps(run, indent=1) + "\n")
 

@@ -10,13 +10,14 @@ import pytest
 import torch
 
 from train import nano
+from train.modules import Rates
 from train.recipes import RECIPES, Round, smoke
 from vlm.answer import Nadir
 from vlm.checkpoint import load_checkpoint
 
 
 def test_rounds_follow_each_other_and_are_not_run_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rounds = (Round("sft", 0.02, encoder_rate=0.5), Round("sft", 0.02))
+    rounds = (Round("sft", 0.02, rates=Rates(encoder=0.5)), Round("sft", 0.02))
     monkeypatch.setitem(RECIPES, "smoke", lambda: replace(smoke(), rounds=rounds, scenes=4))
     words = ["nano", "--recipe", "smoke", "--data", str(tmp_path), "--out", str(tmp_path / "out")]
     monkeypatch.setattr(sys, "argv", words)

@@ -12,6 +12,7 @@ import torch
 
 from tests.vlm.tiny import build_tiny
 from train.mixture import Conversation, Mixture, build_conversation, group_feed
+from train.modules import Rates
 from train.sft import SftConfig, parameter_groups, set_training, spent_minutes, train_sft
 from vlm.answer import Nadir
 from vlm.checkpoint import load_checkpoint
@@ -89,7 +90,7 @@ def test_training_keeps_normalisation_and_the_text_tower_still() -> None:
 @pytest.mark.parametrize("rate", [0.0])
 def test_a_zero_rate_freezes_the_encoder(rate: float) -> None:
     model, _ = build_tiny()
-    parameter_groups(model, replace(CONFIG, encoder_rate=rate))
+    parameter_groups(model, replace(CONFIG, rates=Rates(encoder=rate)))
     assert not any(parameter.requires_grad for parameter in model.encoder.parameters())
 
 

@@ -1,0 +1,119 @@
+"""The modules of a model as training sees them: what each holds, whether it trains, and at which learning rate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+from torch import nn
+
+from train.parameters import group_parameters
+from vlm.errors import InputError
+from vlm.model import NadirForConditionalGeneration
+
+MODULES: Final[dict[str, tuple[str, ...]]] = {
+    "encoder": ("encoder.clip.visual.",),
+    "text_tower": ("encoder.clip.",),
+    "qformer": ("keys.", "qformer."),
+    "difference": ("difference.",),
+    "pointer": ("pointer.",),
+    "projector": ("projector.", "place."),
+    "llm": ("language_model.",),
+}
+"""Modules and the prefixes of their parameters' names; the first that fits counts."""
+LORA: Final = ".lora_"
+"""What the names of an adapter's parameters hold."""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Say of each module by which factor on the stage's learning rate it trains; 0 freezes it, bit by bit."""
+
+    encoder: float = 1.0
+    """Vision tower. What the Q-former does not see of it, its pooled output, is left alone while others train."""
+    text_tower: float = 0.0
+    """Text tower and temperature of the encoder, which only contrastive losses reach."""
+    qformer: float = 1.0
+    """Q-former and the layer that makes its keys."""
+    difference: float = 1.0
+    pointer: float = 1.0
+    projector: float = 1.0
+    llm: float = 1.0
+    """Language model: all of it, or its adapter alone where it has one."""
+
+    def __post_init__(self) -> None:
+        if wrong := [name for name, rate in self.table().items() if not 0 <= rate < float("inf")]:
+            raise InputError(
+                f"the rate of {wrong[0]} is {self.table()[wrong[0]]}: expected a factor from 0 (frozen) on, such as 0.1"
+            )
+
+    def table(self) -> dict[str, float]:
+        """Give the factor of each module."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def module_of(name: str) -> str:
+    """Give the module that a parameter belongs to by its name; raises KeyError for a name of no module."""
+    for module, prefixes in MODULES.items():
+        if name.startswith(prefixes):
+            return module
+    raise KeyError(name)
+
+
+def has_adapter(model: nn.Module, module: str) -> bool:
+    """Tell whether a module carries an adapter, so that its own weights stand still."""
+    return any(LORA in name for name, _ in model.named_parameters() if name.startswith(MODULES[module]))
+
+
+def choose_trained(
+    model: NadirForConditionalGeneration, rates: Rates, *, encoder_groups: int | None = None
+) -> list[tuple[str, nn.Parameter]]:
+    """Switch gradients on for what trains and off for the rest; give the names and parameters that train, in order.
+
+    `encoder_groups` are the last groups of the vision tower's layers that may train, as open_clip counts them.
+    """
+    visual: Any = model.encoder.clip.visual
+    locked: set[int] = set()
+    if encoder_groups is not None:
+        visual.lock(unlocked_groups=encoder_groups)
+        locked = {id(parameter) for parameter in visual.parameters() if not parameter.requires_grad}
+    adapted = {module for module in MODULES if has_adapter(model, module)}
+    table = rates.table()
+    for name, parameter in model.named_parameters():
+        module = module_of(name)
+        whole = module not in adapted or LORA in name
+        seen = id(parameter) not in locked and (".head." not in name or table["text_tower"] > 0)
+        parameter.requires_grad_(table[module] > 0 and whole and seen and parameter.is_floating_point())
+    return [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+
+
+def rate_groups(
+    model: NadirForConditionalGeneration, rates: Rates, *, weight_decay: float, encoder_groups: int | None = None
+) -> list[dict[str, Any]]:
+    """Split what trains by learning rate and weight decay; vectors and the embeddings of words have none."""
+    trained = choose_trained(model, rates, encoder_groups=encoder_groups)
+    table = rates.table()
+    return group_parameters(
+        (parameter, table[module_of(name)], weight_decay if _decays(name, parameter) else 0.0)
+        for name, parameter in trained
+    )
+
+
+def describe_modules(model: nn.Module, rates: Rates, learning_rate: float) -> list[str]:
+    """Write the table of modules: parameters, of which trained, learning rate; one line each."""
+    lines = [f"{'module':<12} {'parameters':>13} {'trained':>13}  learning rate"]
+    for module, rate in rates.table().items():
+        own = [(p.numel(), p.requires_grad) for name, p in model.named_parameters() if module_of(name) == module]
+        trained = _total(count for count, trains in own if trains)
+        peak = f"{rate * learning_rate:.2g}" if trained else "frozen"
+        lines.append(f"{module:<12} {_total(count for count, _ in own):>13,} {trained:>13,}  {peak}")
+    return lines
+
+
+def _decays(name: str, parameter: nn.Parameter) -> bool:
+    return parameter.ndim > 1 and "embed_tokens" not in name
+
+
+def _total(counts: Iterable[int]) -> int:
+    return sum(counts)
