@@ -44,9 +44,9 @@ def scene_to_sample(scene: Scene, *, seed: int = 0) -> Sample:
 
     Doubtful classes are left out. Raises DataError where no class is certain or a class has a comma in its name.
     """
-    classes = tuple(label for label in scene.classes if label not in scene.doubtful)
-    if not classes or any("," in label or ":" in label for label in classes):
-        raise DataError(f"scene {scene.key} has classes {classes}: expected at least one, without comma and colon")
+    classes = list_classes(scene)
+    if not classes:
+        raise DataError(f"scene {scene.key} has classes {scene.classes}: expected a certain one, no comma and no colon")
     rng = seeded(seed, f"{scene.key}/objects")
     order = _reading_order(scene, classes)
     kinds: tuple[BoxKind, ...] = ("box", "obb") if scene.obbs else ("box",)
@@ -59,6 +59,12 @@ def scene_to_sample(scene: Scene, *, seed: int = 0) -> Sample:
     return Sample(
         f"{scene.key}/objects", (scene.image,), tuple(turns), "detect", scene.source, scene.split, scene.licence
     )
+
+
+def list_classes(scene: Scene) -> tuple[str, ...]:
+    """Give the classes of which all objects are labelled; none where one of them cannot stand in a list."""
+    classes = tuple(label for label in scene.classes if label not in scene.doubtful)
+    return () if any("," in label or ":" in label for label in classes) else classes
 
 
 def sample_to_scene(sample: Sample) -> Scene | None:

@@ -16,7 +16,7 @@ from itertools import chain, groupby
 from pathlib import Path
 from typing import Any, Final
 
-from data_engine.annotations import change_scene_to_sample, merge_samples, scene_to_sample
+from data_engine.annotations import change_scene_to_sample, list_classes, merge_samples, scene_to_sample
 from data_engine.changes import ChangeScene
 from data_engine.maps import VECTOR_SUFFIXES, load_land_cover, load_map
 from data_engine.recipes import RECIPES
@@ -129,6 +129,7 @@ def find_maps(folder: Path, *, window_px: int | None) -> list[MapInput]:
 def load_annotations(source: str, root: Path, *, split: str | None = None) -> Iterator[Sample]:
     """Yield the annotations of a split (the first by default) of a dataset, one sample an image or pair.
 
+    An image in which no class is certain gives none.
     Raises DataError for an unknown source and for one whose samples are not made from scenes.
     """
     found = find_source(source)
@@ -136,7 +137,10 @@ def load_annotations(source: str, root: Path, *, split: str | None = None) -> It
     if not hasattr(module, "load_scenes"):
         raise DataError(f"{source} has no scenes of objects or changes: run convert, and generate on its store")
     for scene in module.load_scenes(root, split=split or found.splits[0]):
-        yield change_scene_to_sample(scene) if isinstance(scene, ChangeScene) else scene_to_sample(scene)
+        if isinstance(scene, ChangeScene):
+            yield change_scene_to_sample(scene)
+        elif list_classes(scene):
+            yield scene_to_sample(scene)
 
 
 def _plan(entry: str, split: str | None, window_px: int | None) -> Iterable[Unit]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from data_engine.formats import FORMATS, Format, Reading
-from data_engine.intake_options import parse_options
+from data_engine.intake_options import list_options, parse_options
 from data_engine.sources import SOURCES, Source
 from data_engine.sources.boundary import name_reason
 from data_engine.sources.source import require_split
@@ -30,6 +30,8 @@ from vlm.records import Image, Sample
 LOG = logging.getLogger("nadir.data")
 STORE: Final = "store"
 """Name of the source that reads what a verb has written."""
+ANNOTATIONS: Final = "annotations"
+"""The option of detection sets that yields what is known of each image, too: a store has it unless told otherwise."""
 CHUNK_BYTES: Final = 128 * 2**20
 """The most image bytes that a chunk of samples holds in memory, where a source gives bytes."""
 Fault = tuple[str, str, str]
@@ -100,7 +102,8 @@ def plan_intake(
     `extra` are the options of that dataset or format alone, `key=value` each. Raises DataError for a name that is none
     of these, for a split that the dataset has not, and for an option that it does not take.
     """
-    told = parse_options(extra, source)
+    told: dict[str, Any] = {ANNOTATIONS: True} if ANNOTATIONS in list_options(source) else {}
+    told |= parse_options(extra, source)
     config: dict[str, Any] = {"source": source, "root": str(root.absolute())}
     if source == STORE:
         manifest = open_store(root)
@@ -149,7 +152,10 @@ def open_format(format: Format, path: Path, reading: Reading) -> Opened:
 
 
 def cut_chunks(opened: Opened, reports: Reports, *, size: int, max_rejects: int) -> Iterator[Unit]:
-    """Yield units of `size` samples, fewer where they hold CHUNK_BYTES; one with too many faults comes early."""
+    """Yield units of `size` samples and those that are about the last one's images, too.
+
+    They are smaller where they hold CHUNK_BYTES, or too many faults.
+    """
     samples: list[Sample] = []
     first = held = 0
 
@@ -163,10 +169,12 @@ def cut_chunks(opened: Opened, reports: Reports, *, size: int, max_rejects: int)
         return unit
 
     for sample in opened(reports):
+        if len(samples) >= size and sample.images != samples[-1].images:
+            yield cut()
         samples.append(sample)
         reports.given += 1
         held += sum(len(image.data or b"") for image in sample.images)
-        if len(samples) >= size or held >= CHUNK_BYTES or len(reports.faults) > max_rejects:
+        if held >= CHUNK_BYTES or len(reports.faults) > max_rejects:
             yield cut()
     if samples or reports.faults:
         yield cut()

@@ -28,7 +28,9 @@ LAYOUT: Final = (
 )
 
 
-def load(root: Path, *, split: str, seed: int = 0, reject: Reject | None = None) -> Iterator[Sample]:
+def load(
+    root: Path, *, split: str, seed: int = 0, reject: Reject | None = None, annotations: bool = False
+) -> Iterator[Sample]:
     """Yield grounding, detection, counting, presence and region samples of each image, and masks where it has them."""
     from data_engine.formats import Reading, coco
 
@@ -36,8 +38,11 @@ def load(root: Path, *, split: str, seed: int = 0, reject: Reject | None = None)
     file = coco.load_file(find_annotations(require_path(Path(root), name=NAME, layout=LAYOUT), split))
     first = str(file.images[0].get("file_name", "")) if file.images else ""
     images = _find_images(Path(root), file.path.parent, split, first)
-    labels = coco.read_labels(file, Reading(images=images, on_error=report_to(reject, NAME)))
-    yield from label_samples(labels, file.classes, source=NAME, split=split, licence=LICENCE, seed=seed, reject=reject)
+    found = coco.read_labels(file, Reading(images=images, on_error=report_to(reject, NAME)))
+    classes = file.classes
+    yield from label_samples(
+        found, classes, source=NAME, split=split, licence=LICENCE, seed=seed, reject=reject, annotations=annotations
+    )
 
 
 def find_annotations(root: Path, split: str) -> Path:

@@ -15,6 +15,7 @@ from data_engine import objects
 from data_engine.labels import encode_colours, load_label, split_instances
 from data_engine.objects import Scene
 from data_engine.sources.boundary import Reject, convert_each
+from data_engine.sources.object_scenes import annotate
 from data_engine.sources.source import describe_image, require_path
 from vlm.errors import DataError
 from vlm.geometry.shapes import Mask
@@ -36,12 +37,13 @@ class InstanceSet:
 
 
 def load(
-    dataset: InstanceSet, folder: Path, *, split: str, seed: int = 0, reject: Reject | None = None
+    dataset: InstanceSet, folder: Path, *, split: str, seed: int, reject: Reject | None, annotations: bool
 ) -> Iterator[Sample]:
     """Yield the object samples and the mask samples of each image of a folder."""
 
     def convert(path: Path) -> Iterator[Sample]:
         scene = _load_scene(dataset, path, split)
+        yield from annotate(scene, wanted=annotations, seed=seed)
         yield from objects.all_samples(scene, seed=seed)
         yield from objects.mask_samples(scene, seed=seed)
 

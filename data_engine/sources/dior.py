@@ -22,6 +22,7 @@ from typing import Final
 from data_engine import objects
 from data_engine.objects import Scene
 from data_engine.sources.boundary import Reject, convert_each
+from data_engine.sources.object_scenes import annotate
 from data_engine.sources.source import Source, describe_image, require_path, require_split
 from data_engine.sources.xml_objects import load_xml
 from vlm.errors import DataError
@@ -49,15 +50,19 @@ HORIZONTAL: Final = "Horizontal Bounding Boxes"
 ORIENTED: Final = "Oriented Bounding Boxes"
 
 
-def load(root: Path, *, split: str, seed: int = 0, reject: Reject | None = None) -> Iterator[Sample]:
+def load(
+    root: Path, *, split: str, seed: int = 0, reject: Reject | None = None, annotations: bool = False
+) -> Iterator[Sample]:
     """Yield grounding, detection, counting, presence and region samples, and with DIOR-R oriented boxes."""
     root = Path(root)
     numbers = _list_images(root, split)
 
     def convert(number: str) -> Iterator[Sample]:
-        if _annotations(root, HORIZONTAL).is_dir():
+        kinds = [kind for kind in (HORIZONTAL, ORIENTED) if _annotations(root, kind).is_dir()]
+        yield from annotate(load_scene(root, number, split=split, kind=kinds[0]), wanted=annotations, seed=seed)
+        if HORIZONTAL in kinds:
             yield from objects.all_samples(load_scene(root, number, split=split), seed=seed)
-        if _annotations(root, ORIENTED).is_dir():
+        if ORIENTED in kinds:
             turned = load_scene(root, number, split=split, kind=ORIENTED)
             yield from objects.ground_samples(turned, kind="obb", seed=seed)
             yield from objects.detect_samples(turned, kind="obb", seed=seed)

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from data_engine import objects
 from data_engine.objects import Scene
-from data_engine.sources.boundary import Reject, convert_each
+from data_engine.sources.boundary import Reject
+from data_engine.sources.object_scenes import object_samples
 from data_engine.sources.source import Source, describe_image, require_path, require_split
 from vlm.errors import DataError
 from vlm.geometry.shapes import Polygon
@@ -41,13 +42,12 @@ CLASSES: Final = tuple(category.replace("-", " ") for category in CATEGORIES[:15
 DOUBTFUL: Final = ("small vehicle",)
 
 
-def load(root: Path, *, split: str, seed: int = 0, reject: Reject | None = None) -> Iterator[Sample]:
+def load(
+    root: Path, *, split: str, seed: int = 0, reject: Reject | None = None, annotations: bool = False
+) -> Iterator[Sample]:
     """Yield grounding, detection, counting, presence and region samples of each image of the split."""
-
-    def convert(path: Path) -> Iterator[Sample]:
-        return objects.all_samples(load_scene(path, split=split), seed=seed)
-
-    return convert_each(_list_labels(Path(root), split), convert, name=NAME, reject=reject)
+    labels, load_one = _list_labels(Path(root), split), partial(load_scene, split=split)
+    return object_samples(labels, load_one, name=NAME, seed=seed, reject=reject, annotations=annotations)
 
 
 def load_scenes(root: Path, *, split: str) -> Iterator[Scene]:

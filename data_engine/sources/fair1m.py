@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 from xml.etree.ElementTree import Element
 
-from data_engine import objects
 from data_engine.objects import Scene
-from data_engine.sources.boundary import Reject, convert_each
+from data_engine.sources.boundary import Reject
+from data_engine.sources.object_scenes import object_samples
 from data_engine.sources.source import Source, describe_image, require_split
 from data_engine.sources.xml_objects import load_xml
 from vlm.errors import DataError
@@ -57,14 +58,12 @@ WORDS: Final = {name: write_class(name) for name in NAMES}
 CLASSES: Final = tuple(WORDS.values())
 
 
-def load(root: Path, *, split: str, seed: int = 0, reject: Reject | None = None) -> Iterator[Sample]:
+def load(
+    root: Path, *, split: str, seed: int = 0, reject: Reject | None = None, annotations: bool = False
+) -> Iterator[Sample]:
     """Yield grounding, detection, counting, presence and region samples of each image of the split."""
-    labels = _list_labels(Path(root), split)
-
-    def convert(path: Path) -> Iterator[Sample]:
-        return objects.all_samples(load_scene(path, split=split), seed=seed)
-
-    return convert_each(labels, convert, name=NAME, reject=reject)
+    labels, load_one = _list_labels(Path(root), split), partial(load_scene, split=split)
+    return object_samples(labels, load_one, name=NAME, seed=seed, reject=reject, annotations=annotations)
 
 
 def load_scenes(root: Path, *, split: str) -> Iterator[Scene]:

@@ -22,7 +22,8 @@ from typing import Any, Final
 from data_engine import objects
 from data_engine.generate import BoxKind
 from data_engine.objects import Scene
-from data_engine.sources.boundary import Reject, convert_each
+from data_engine.sources.boundary import Reject
+from data_engine.sources.object_scenes import object_samples
 from data_engine.sources.source import Source, describe_image, load_json, require_split
 from vlm.errors import DataError
 from vlm.geometry.angles import from_convention
@@ -43,7 +44,7 @@ Entry = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Annotations:
+class Files:
     """Hold the annotation files of a split: images, the boxes of each, oriented boxes and class names by id."""
 
     root: Path
@@ -61,14 +62,12 @@ class Annotations:
         return _scene(key, self.split, image, self.boxes.get(record["id"], []), self.obbs, self.names)
 
 
-def load(root: Path, *, split: str, seed: int = 0, reject: Reject | None = None) -> Iterator[Sample]:
+def load(
+    root: Path, *, split: str, seed: int = 0, reject: Reject | None = None, annotations: bool = False
+) -> Iterator[Sample]:
     """Yield grounding, detection, counting, presence and region samples of each image of the split."""
-    annotations = _load_annotations(Path(root), split)
-
-    def convert(record: Entry) -> Iterator[Sample]:
-        return objects.all_samples(annotations.scene(record), seed=seed)
-
-    return convert_each(annotations.images, convert, name=NAME, reject=reject)
+    files = _load_files(Path(root), split)
+    return object_samples(files.images, files.scene, name=NAME, seed=seed, reject=reject, annotations=annotations)
 
 
 def single_object_samples(root: Path, *, split: str, kind: BoxKind = "box", seed: int = 0) -> Iterator[Sample]:
@@ -91,11 +90,11 @@ def count_samples(root: Path, *, split: str, seed: int = 0) -> Iterator[Sample]:
 
 def load_scenes(root: Path, *, split: str) -> Iterator[Scene]:
     """Yield each image of the split with its objects; HBB and OBB are joined by annotation id."""
-    annotations = _load_annotations(Path(root), split)
-    return (annotations.scene(record) for record in annotations.images)
+    files = _load_files(Path(root), split)
+    return (files.scene(record) for record in files.images)
 
 
-def _load_annotations(root: Path, split: str) -> Annotations:
+def _load_files(root: Path, split: str) -> Files:
     require_split(NAME, split, SPLITS)
     flat_path = root / "normal_json" / "annotations" / f"{split}.json"
     turned_path = root / "rotate_json" / "annotations" / f"{split}.json"
@@ -108,7 +107,7 @@ def _load_annotations(root: Path, split: str) -> Annotations:
         by_image.setdefault(entry["image_id"], []).append(entry)
     obbs = {entry["id"]: entry for entry in _entries(turned, "annotations", turned_path, fields)}
     images = _entries(flat, "images", flat_path, ("id", "filename"))
-    return Annotations(root, split, images, by_image, obbs, names)
+    return Files(root, split, images, by_image, obbs, names)
 
 
 def _entries(content: Any, key: str, path: Path, required: tuple[str, ...]) -> list[Entry]:

@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 from xml.etree.ElementTree import Element
 
-from data_engine import objects
 from data_engine.objects import Scene
-from data_engine.sources.boundary import Reject, convert_each
+from data_engine.sources.boundary import Reject
+from data_engine.sources.object_scenes import object_samples
 from data_engine.sources.source import Source, describe_image, require_path, require_split
 from data_engine.sources.xml_objects import load_xml, read_box, read_numbers
 from vlm.errors import DataError
@@ -44,15 +45,12 @@ BOX: Final = ("box_xmin", "box_ymin", "box_xmax", "box_ymax")
 TURNED: Final = ("mbox_cx", "mbox_cy", "mbox_w", "mbox_h", "mbox_ang")
 
 
-def load(root: Path, *, split: str, seed: int = 0, reject: Reject | None = None) -> Iterator[Sample]:
+def load(
+    root: Path, *, split: str, seed: int = 0, reject: Reject | None = None, annotations: bool = False
+) -> Iterator[Sample]:
     """Yield grounding, detection, counting, presence and region samples of each image of the split."""
-    root = Path(root)
-    numbers = _list_images(root, split)
-
-    def convert(number: str) -> Iterator[Sample]:
-        return objects.all_samples(load_scene(root, number, split=split), seed=seed)
-
-    return convert_each(numbers, convert, name=NAME, reject=reject)
+    numbers, load_one = _list_images(Path(root), split), partial(load_scene, Path(root), split=split)
+    return object_samples(numbers, load_one, name=NAME, seed=seed, reject=reject, annotations=annotations)
 
 
 def load_scenes(root: Path, *, split: str) -> Iterator[Scene]:

@@ -29,9 +29,13 @@ LAYOUT: Final = (
 HRSID: Final = colour_instances.InstanceSet(NAME, {"ship": (128, 0, 0)}, LAYOUT, LICENCE, sensor="SAR")
 
 
-def load(root: Path, *, split: str, seed: int = 0, reject: Reject | None = None) -> Iterator[Sample]:
+def load(
+    root: Path, *, split: str, seed: int = 0, reject: Reject | None = None, annotations: bool = False
+) -> Iterator[Sample]:
     """Yield object and mask samples of each image."""
-    return colour_instances.load(HRSID, _find_folder(root, split), split=split, seed=seed, reject=reject)
+    return colour_instances.load(
+        HRSID, _find_folder(root, split), split=split, seed=seed, reject=reject, annotations=annotations
+    )
 
 
 def load_scenes(root: Path, *, split: str) -> Iterator[Scene]:

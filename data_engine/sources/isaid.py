@@ -47,9 +47,13 @@ COLOURS: Final = {
 ISAID: Final = colour_instances.InstanceSet(NAME, COLOURS, LAYOUT, LICENCE)
 
 
-def load(root: Path, *, split: str, seed: int = 0, reject: Reject | None = None) -> Iterator[Sample]:
+def load(
+    root: Path, *, split: str, seed: int = 0, reject: Reject | None = None, annotations: bool = False
+) -> Iterator[Sample]:
     """Yield object and mask samples of each image of the split."""
-    return colour_instances.load(ISAID, _find_folder(Path(root), split), split=split, seed=seed, reject=reject)
+    return colour_instances.load(
+        ISAID, _find_folder(Path(root), split), split=split, seed=seed, reject=reject, annotations=annotations
+    )
 
 
 def load_scenes(root: Path, *, split: str) -> Iterator[Scene]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from data_engine import objects
 from data_engine.objects import Scene
 from data_engine.sources.boundary import Reject, convert_each
+from data_engine.sources.object_scenes import annotate
 from vlm.geometry.convert import to_hbb, to_mask
 from vlm.geometry.shapes import HBB, OBB, Geometry, Mask
 from vlm.records import Sample
@@ -31,12 +32,15 @@ def label_samples(
     licence: str,
     seed: int,
     reject: Reject | None,
+    annotations: bool,
 ) -> Iterator[Sample]:
     """Yield every kind of sample of each labelled image; `classes` are all that the annotators looked for."""
     from data_engine.formats.labelled import to_scene
 
     def convert(labelled: Labelled) -> Iterator[Sample]:
-        yield from scene_samples(to_scene(labelled, classes, source=source, split=split, licence=licence), seed=seed)
+        scene = to_scene(labelled, classes, source=source, split=split, licence=licence)
+        yield from annotate(scene, wanted=annotations, seed=seed)
+        yield from scene_samples(scene, seed=seed)
 
     return convert_each(labels, convert, name=source, reject=reject)
 

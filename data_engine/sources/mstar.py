@@ -13,14 +13,16 @@ extended operating conditions, SPIE 2757, 1996.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from data_engine import generate, objects
+from data_engine import generate
 from data_engine.objects import Scene, seeded
 from data_engine.sources.boundary import Reject, convert_each
 from data_engine.sources.label_turns import name_label
-from data_engine.sources.source import Source, describe_image, require_path, require_split
+from data_engine.sources.object_scenes import object_samples
+from data_engine.sources.source import Source, describe_image, require_split
 from data_engine.sources.xml_objects import load_xml, read_box
 from vlm.errors import DataError
 from vlm.geometry.shapes import HBB
@@ -41,7 +43,9 @@ SENSOR: Final = "SAR"
 GSD_M: Final = 0.3
 
 
-def load(root: Path, *, split: str, seed: int = 0, reject: Reject | None = None) -> Iterator[Sample]:
+def load(
+    root: Path, *, split: str, seed: int = 0, reject: Reject | None = None, annotations: bool = False
+) -> Iterator[Sample]:
     """Yield the vehicle of each chip of the split, and the object samples of each of its scenes."""
     require_split(NAME, split, SPLITS)
     chips = Path(root) / "classification" / f"{split}.txt"
@@ -57,12 +61,8 @@ def load(root: Path, *, split: str, seed: int = 0, reject: Reject | None = None)
             reject=reject,
         )
     if scenes.exists():
-        yield from convert_each(
-            scenes.read_text(encoding="utf-8").split(),
-            lambda number: objects.all_samples(load_scene(root, number, split=split), seed=seed),
-            name=NAME,
-            reject=reject,
-        )
+        numbers, load_one = scenes.read_text(encoding="utf-8").split(), partial(load_scene, root, split=split)
+        yield from object_samples(numbers, load_one, name=NAME, seed=seed, reject=reject, annotations=annotations)
 
 
 def load_scene(root: Path, number: str, *, split: str) -> Scene:
@@ -86,7 +86,7 @@ def _voc(root: Path) -> Path:
 def _chip_sample(folder: Path, line: str, split: str, seed: int) -> Sample:
     path, _, digit = line.rpartition(" ")
     vehicle = _vehicle(digit.strip(), f"{folder}.txt line {line!r}")
-    chip = require_path(folder / path.strip(), name=NAME, layout=LAYOUT)
+    chip = folder / path.strip()
     image = describe_image(chip, name=NAME, layout=LAYOUT, sensor=SENSOR, gsd_m=GSD_M)
     sample_id = f"{NAME}/{split}/chip/{digit.strip()}-{chip.stem}/vehicle"
     turn = name_label("vehicle", vehicle, seeded(seed, sample_id))

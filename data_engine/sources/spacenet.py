@@ -25,6 +25,7 @@ import numpy as np
 from data_engine import objects
 from data_engine.objects import Scene
 from data_engine.sources.boundary import Reject, convert_each
+from data_engine.sources.object_scenes import annotate
 from data_engine.sources.rasters import describe_raster
 from data_engine.sources.source import Source, require_path, require_split
 from vlm.errors import DataError
@@ -56,7 +57,9 @@ BUILDING: Final = "building"
 MIN_PX: Final = 4.0
 
 
-def load(root: Path, *, split: str, seed: int = 0, reject: Reject | None = None) -> Iterator[Sample]:
+def load(
+    root: Path, *, split: str, seed: int = 0, reject: Reject | None = None, annotations: bool = False
+) -> Iterator[Sample]:
     """Yield object samples (boxes, oriented boxes) and mask samples of each labelled chip."""
     require_split(NAME, split, SPLITS)
     folders = list(_product_folders(Path(root)))
@@ -65,6 +68,7 @@ def load(root: Path, *, split: str, seed: int = 0, reject: Reject | None = None)
 
     def convert(pair: tuple[Path, Path]) -> Iterator[Sample]:
         scene = load_scene(*pair, split=split)
+        yield from annotate(scene, wanted=annotations, seed=seed)
         yield from objects.all_samples(scene, seed=seed)
         yield from objects.mask_samples(with_masks(scene), seed=seed)
 

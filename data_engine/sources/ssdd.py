@@ -23,6 +23,7 @@ from data_engine.labels import load_label
 from data_engine.objects import Scene
 from data_engine.sources.boundary import Reject, convert_each
 from data_engine.sources.class_masks import Cover, class_sample
+from data_engine.sources.object_scenes import annotate
 from data_engine.sources.referring import Origin
 from data_engine.sources.source import Source, describe_image, require_path, require_split
 from data_engine.sources.xml_objects import load_xml, read_box, read_quad
@@ -41,12 +42,15 @@ CORNERS: Final = tuple(f"rotated_bndbox/{axis}{corner}" for corner in (1, 2, 3, 
 SHIP: Final = Cover(255, "ship", "ships")
 
 
-def load(root: Path, *, split: str, seed: int = 0, reject: Reject | None = None) -> Iterator[Sample]:
+def load(
+    root: Path, *, split: str, seed: int = 0, reject: Reject | None = None, annotations: bool = False
+) -> Iterator[Sample]:
     """Yield object samples with boxes and oriented boxes, and the mask of all ships where there is one."""
     root, origin = Path(root), Origin(NAME, split, LICENCE, seed)
 
     def convert(path: Path) -> Iterator[Sample]:
         scene = load_scene(path, split=split)
+        yield from annotate(scene, wanted=annotations, seed=seed)
         yield from objects.all_samples(scene, seed=seed)
         for mask in (root / "PSeg_SSDD" / "voc_style" / "JPEGImages_PSeg_GT_Mask").glob(f"{path.stem}.*"):
             label = load_label(mask)

@@ -30,7 +30,13 @@ LAYOUT: Final = (
 
 
 def load(
-    root: Path, *, split: str, seed: int = 0, reject: Reject | None = None, one_based: bool = False
+    root: Path,
+    *,
+    split: str,
+    seed: int = 0,
+    reject: Reject | None = None,
+    annotations: bool = False,
+    one_based: bool = False,
 ) -> Iterator[Sample]:
     """Yield grounding, detection, counting, presence and region samples of each image of the split.
 
@@ -44,7 +50,9 @@ def load(
     reading = Reading(split=split, one_based=one_based, on_error=report_to(reject, NAME))
     labels = voc.read_labels(root, reading, keys=read_split(root, split))
     classes = voc.load_classes(root, reading)
-    yield from label_samples(labels, classes, source=NAME, split=split, licence=LICENCE, seed=seed, reject=reject)
+    yield from label_samples(
+        labels, classes, source=NAME, split=split, licence=LICENCE, seed=seed, reject=reject, annotations=annotations
+    )
 
 
 def read_split(root: Path, split: str) -> tuple[str, ...] | None:

@@ -14,12 +14,13 @@ Citation: Lam et al., xView: objects in context in overhead imagery, arXiv 1802.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from data_engine import objects
 from data_engine.objects import Scene
-from data_engine.sources.boundary import Reject, convert_each
+from data_engine.sources.boundary import Reject
+from data_engine.sources.object_scenes import object_samples
 from data_engine.sources.source import Source, describe_image, require_path, require_split
 from vlm.errors import DataError
 from vlm.geometry.shapes import HBB
@@ -53,19 +54,17 @@ UNNAMED: Final = (75, 82)
 WITHOUT_IMAGE: Final = ("1395.tif",)
 
 
-def load(root: Path, *, split: str, seed: int = 0, reject: Reject | None = None) -> Iterator[Sample]:
+def load(
+    root: Path, *, split: str, seed: int = 0, reject: Reject | None = None, annotations: bool = False
+) -> Iterator[Sample]:
     """Yield grounding, detection, counting, presence and region samples of each image."""
-    scenes = _list_objects(Path(root), split)
-
-    def convert(listed: tuple[str, list[tuple[str, int]]]) -> Iterator[Sample]:
-        return objects.all_samples(_scene(Path(root), *listed, split=split), seed=seed)
-
-    return convert_each(scenes.items(), convert, name=NAME, reject=reject)
+    listed, load_one = _list_objects(Path(root), split).items(), partial(_scene, Path(root), split=split)
+    return object_samples(listed, load_one, name=NAME, seed=seed, reject=reject, annotations=annotations)
 
 
 def load_scenes(root: Path, *, split: str) -> Iterator[Scene]:
     """Yield each labelled image with its objects as boxes."""
-    return (_scene(Path(root), *listed, split=split) for listed in _list_objects(Path(root), split).items())
+    return (_scene(Path(root), listed, split=split) for listed in _list_objects(Path(root), split).items())
 
 
 def _list_objects(root: Path, split: str) -> dict[str, list[tuple[str, int]]]:
@@ -92,7 +91,8 @@ def _list_objects(root: Path, split: str) -> dict[str, list[tuple[str, int]]]:
     return dict(sorted(found.items(), key=lambda item: (len(item[0]), item[0])))
 
 
-def _scene(root: Path, file: str, listed: list[tuple[str, int]], *, split: str) -> Scene:
+def _scene(root: Path, entry: tuple[str, list[tuple[str, int]]], *, split: str) -> Scene:
+    file, listed = entry
     image = describe_image(root / "train_images" / file, name=NAME, layout=LAYOUT, sensor="WorldView-3", gsd_m=GSD_M)
     regions = [_read_region(bounds, kind, file) for bounds, kind in listed]
     boxes = tuple(region for region in regions if region is not None)

@@ -28,7 +28,9 @@ LAYOUT: Final = (
 )
 
 
-def load(root: Path, *, split: str, seed: int = 0, reject: Reject | None = None) -> Iterator[Sample]:
+def load(
+    root: Path, *, split: str, seed: int = 0, reject: Reject | None = None, annotations: bool = False
+) -> Iterator[Sample]:
     """Yield grounding, detection, counting, presence and region samples of each image, and masks where it has them."""
     from data_engine.formats import Reading, yolo
 
@@ -38,7 +40,9 @@ def load(root: Path, *, split: str, seed: int = 0, reject: Reject | None = None)
     reading = Reading(images=images, split=split, on_error=report_to(reject, NAME))
     classes = yolo.load_classes(root, reading)
     found = yolo.read_labels(labels, Reading(images=images, names=classes, on_error=reading.on_error))
-    yield from label_samples(found, classes, source=NAME, split=split, licence=LICENCE, seed=seed, reject=reject)
+    yield from label_samples(
+        found, classes, source=NAME, split=split, licence=LICENCE, seed=seed, reject=reject, annotations=annotations
+    )
 
 
 def find_folders(root: Path, split: str) -> tuple[Path, Path]:

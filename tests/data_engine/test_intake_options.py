@@ -86,5 +86,9 @@ def test_values_are_read_by_their_type():
     assert told == {"original_pixels": True, "min_pixels": 784, "max_pixels": 0}
 
 
-def test_every_option_can_be_listed():
-    assert {name for name in (*SOURCES, *FORMATS, "store") if list_options(name)} == {"voc_set", "voc", "llava", "qwen"}
+def test_detection_sets_say_whether_they_annotate_and_nobody_else_has_options():
+    found = {name: list_options(name) for name in (*SOURCES, *FORMATS, "store") if list_options(name)}
+    sets = {name for name in found if name in SOURCES}
+    assert {"dota", "hit_uav", "isaid", "coco_set", "voc_set"} <= sets
+    assert all(found[name]["annotations"] is bool for name in sets)
+    assert found.keys() - sets == {"voc", "llava", "qwen"}

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from data_engine.intake_options import list_options
 from data_engine.sources import SOURCES
 from data_engine.store import read_samples
 from tests.data_engine.makers import MAKERS
@@ -37,7 +38,8 @@ def shows(sample: Sample, picture: Path) -> bool:
 @pytest.mark.parametrize("name", OLDER)
 def test_one_damaged_image_is_counted_and_the_rest_converts(make, run, tmp_path: Path, name: str, damage: str):
     root, split = make(name), "all" if name in ("oscd",) else MAKERS[name][1]
-    clean = list(SOURCES[name].load(root, split=split))
+    told = {"annotations": True} if "annotations" in list_options(name) else {}
+    clean = list(SOURCES[name].load(root, split=split, **told))
     victim = Path(clean[0].images[0].path or "")
     spoil(victim, damage)
     line = run("convert", name, root, tmp_path / "out", "--split", split)

@@ -20,6 +20,7 @@ from PIL import Image as Picture
 from data_engine.__main__ import main
 from data_engine.formats import FORMATS, Reading
 from data_engine.intake import Prepare, plan_intake
+from data_engine.intake_options import list_options
 from data_engine.sources import SOURCES
 from data_engine.stage import StageOptions, write_stage
 from data_engine.store import load_manifest, read_samples
@@ -43,7 +44,8 @@ def test_every_dataset_comes_back_from_its_store(make: Callable[[str], Path], tm
     root, split, options = make(name), MAKERS[name][1], StageOptions(max_rejects=0)
     plan = plan_intake(name, root, Prepare(), splits=(split,), reading=Reading(), size=7, options=options)
     ledger = write_stage("convert", plan.units, plan.work, tmp_path / "out", options=options, config=plan.config)
-    expected = [absolute(sample) for sample in SOURCES[name].load(root, split=split, seed=0)]
+    told = {"annotations": True} if "annotations" in list_options(name) else {}
+    expected = [absolute(sample) for sample in SOURCES[name].load(root, split=split, seed=0, **told)]
     assert list(read_samples(tmp_path / "out")) == expected
     assert (ledger.read, ledger.made, ledger.kept, ledger.drops) == (len(expected), 0, len(expected), 0)
 
