@@ -152,10 +152,10 @@ def score_rsrag(loaded: Loaded, options: Options) -> Scores:
     for text, others in zip(captions.said, captions.references, strict=True):
         parted, words = [other.split() for other in others], text.split()
         lengths = max(rouge(other, text)["rougeL"].fmeasure for other in others)
-        found.append((*(sentence_bleus(parted, words) if words else [0.0] * 4), meteor(parted, words), lengths))
-    names = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "METEOR", "ROUGE-L")
+        found.append((lengths, meteor(parted, words), *(sentence_bleus(parted, words) if words else [0.0] * 4)))
+    names = ("ROUGE-L", "METEOR", "BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4")
     measures = [build_mean(name, values) for name, values in zip(names, zip(*found, strict=True), strict=True)]
-    rows = build_rows(loaded, captions.said, [values[4] for values in found], "METEOR")
+    rows = build_rows(loaded, captions.said, [values[1] for values in found], "METEOR")
     return Scores(rows, (*measures, build_mean("CIDEr", ciders), *score_rates(rows)))
 
 
@@ -168,7 +168,7 @@ def _earthdial(said: str, references: Sequence[str], tokens: Tokens, *, joined: 
         [one[name].fmeasure, one[name].precision, one[name].recall] for one in found for name in ("rouge1", "rougeL")
     ]
     first, last = np.mean(parts[0::2], axis=0), np.mean(parts[1::2], axis=0)
-    return [float(first[0]), float(last[0]), meteor(others, words), *map(float, (*first[1:], *last[1:]))]
+    return [float(last[0]), float(first[0]), meteor(others, words), *map(float, (*first[1:], *last[1:]))]
 
 
 def _one_line(text: str) -> str:
@@ -180,7 +180,7 @@ def _clean(text: str) -> str:
 
 
 EARTHDIAL: Final = (
-    "ROUGE-1", "ROUGE-L", "METEOR", "ROUGE-1 precision", "ROUGE-1 recall", "ROUGE-L precision", "ROUGE-L recall",
+    "ROUGE-L", "ROUGE-1", "METEOR", "ROUGE-1 precision", "ROUGE-1 recall", "ROUGE-L precision", "ROUGE-L recall",
 )  # fmt: skip
 IMAGES: Final = ("caption-rsicd", "caption-ucm", "caption-sydney", "caption-nwpu", "caption-rsitmd", "caption",
                  "vrsbench-cap")  # fmt: skip
