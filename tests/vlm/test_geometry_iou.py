@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from vlm.geometry import (
@@ -20,6 +22,7 @@ from vlm.geometry import (
     shift,
     to_polygon,
     to_shapely,
+    transform,
 )
 
 law = settings(deadline=None, max_examples=50)
@@ -55,8 +58,9 @@ def test_equal_to_shapely_and_symmetric(a: Geometry, b: Geometry) -> None:
     value = iou(a, b)
     assert 0 <= value <= 1
     assert value == pytest.approx(iou(b, a), abs=1e-9)
-    if min(to_shapely(a).area, to_shapely(b).area) > 1e-3:
-        assert value == pytest.approx(reference(a, b), abs=1e-9)
+    expected = reference(a, b)
+    if min(to_shapely(a).area, to_shapely(b).area) > 1e-3 and (expected or value < 0.99):  # see the twins below
+        assert value == pytest.approx(expected, abs=1e-9)
 
 
 @law
@@ -64,6 +68,20 @@ def test_equal_to_shapely_and_symmetric(a: Geometry, b: Geometry) -> None:
 def test_one_with_itself_unless_empty(shape: Geometry) -> None:
     area = to_shapely(shape).area
     assert iou(shape, shape) == pytest.approx(1 if area > 1e-9 else 0, abs=1e-9)
+
+
+@settings(deadline=None, max_examples=300)
+@given(obbs, st.floats(-180, 180))
+@example(OBB(13119 / 1024, 2.7890625, 8.39453125, 0.5859375, 0.015625), 55.26305792432436)
+@example(OBB(0, 0, 1e-3, 1e-3, 45), 30.0)
+@example(OBB(1e6, 1e6, 900, 300, 17), 30.0)
+def test_shapes_that_differ_in_the_last_bit_are_one(obb: OBB, degrees: float) -> None:
+    """GEOS alone finds three in a thousand of these rectangles apart from their own corners."""
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    affine = ((cos, -sin, 5.0), (sin, cos, -7.0))
+    turned, corners = transform(obb, affine), transform(to_polygon(obb), affine)
+    assert iou(to_polygon(turned), corners) == pytest.approx(1, abs=1e-6)
+    assert iou(turned, corners) == pytest.approx(1, abs=1e-6)
 
 
 @law

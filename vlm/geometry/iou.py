@@ -7,12 +7,15 @@ the common refinement of their grids; what remains goes through shapely's array 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from vlm.geometry.convert import polygon_area, to_hbb, to_quad, to_shapely
 from vlm.geometry.shapes import HBB, OBB, Geometry, Mask
 
+_TWINS = 1e-6  # of a side; shapes whose boxes differ by less and that share nothing are measured once more
+_GRID = 1e-12  # of a side
 _CHUNK = 2048  # pairs clipped at once, so that the work stays in the cache
 _BOX, _OBB, _AREAL = 0, 1, 2
 
@@ -75,9 +78,33 @@ def _areal(first: Sequence[Geometry], second: Sequence[Geometry], i: np.ndarray,
 
         shapes_a = {k: to_shapely(first[k]) for k in np.unique(i[~masks])}
         shapes_b = {k: to_shapely(second[k]) for k in np.unique(j[~masks])}
-        pairs = [shapes_a[k] for k in i[~masks]], [shapes_b[k] for k in j[~masks]]
-        common[~masks] = shapely.area(shapely.intersection(*pairs))
+        one, other = np.array([shapes_a[k] for k in i[~masks]]), np.array([shapes_b[k] for k in j[~masks]])
+        shared = shapely.area(shapely.intersection(one, other))
+        missed = (shared == 0) & _are_twins(one, other)
+        shared[missed] = [_snapped_area(a, b) for a, b in zip(one[missed], other[missed], strict=True)]
+        common[~masks] = shared
     return common
+
+
+def _are_twins(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Say of which pairs of shapely's shapes the horizontal boxes hardly differ."""
+    import shapely
+
+    bounds_a, bounds_b = shapely.bounds(one), shapely.bounds(other)
+    sides = np.tile(bounds_a[:, 2:] - bounds_a[:, :2], 2)
+    return np.asarray((np.abs(bounds_a - bounds_b) <= _TWINS * sides).all(axis=1))
+
+
+def _snapped_area(one: Any, other: Any) -> float:
+    """Measure the common area of two of shapely's shapes in a unit square, on a grid.
+
+    Of shapes that differ in the last bit only, GEOS finds some apart: three in a thousand turned rectangles.
+    """
+    import shapely
+
+    corner, far = np.array(one.bounds).reshape(2, 2)
+    in_unit = [shapely.transform(shape, lambda points: (points - corner) / (far - corner)) for shape in (one, other)]
+    return float(shapely.intersection(*in_unit, grid_size=_GRID).area * (far - corner).prod())
 
 
 def _kinds(shapes: Sequence[Geometry]) -> np.ndarray:
