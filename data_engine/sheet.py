@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -133,8 +132,7 @@ def _figure(number: int, images: Sequence[Image], marks: Sequence[Mark]) -> Figu
     """Draw one image with its regions, and dashed those of another date of the same size."""
     image = images[number]
     try:
-        with _readable(image) as path:
-            (picture,) = load_pictures([path], size_px=PICTURE_PX)
+        (picture,) = load_pictures([image], size_px=PICTURE_PX)
     except NadirError as error:
         return Figure("", image.width or PICTURE_PX, image.height or PICTURE_PX, _facts(image), problem=str(error))
     view = picture.view
@@ -143,18 +141,6 @@ def _figure(number: int, images: Sequence[Image], marks: Sequence[Mark]) -> Figu
     shown = (mark for mark in marks if mark.rings and mark.image in same)
     outlines = tuple(_outline(mark, unit, own=mark.image == number) for mark in shown)
     return Figure(_jpeg_uri(picture.rgb), view.w, view.h, _facts(image), outlines)
-
-
-@contextmanager
-def _readable(image: Image) -> Iterator[str]:
-    """Give a path that GDAL opens: the image's own, or that of its bytes in memory."""
-    if image.data is None:
-        yield str(image.path)
-        return
-    from rasterio.io import MemoryFile
-
-    with MemoryFile(image.data) as file:
-        yield file.name
 
 
 def _outline(mark: Mark, unit: float, *, own: bool) -> Outline:

@@ -71,16 +71,22 @@ class BandTable:
 
 
 def band_table(
-    descriptions: Sequence[str | None], colours: Sequence[str], dtype: str, gsd_m: float | None = None
+    descriptions: Sequence[str | None],
+    colours: Sequence[str],
+    dtype: str,
+    gsd_m: float | None = None,
+    *,
+    sensor: str | None = None,
 ) -> BandTable:
     """Work out the roles of the bands from descriptions, else colour interpretation, else their number.
 
-    `colours` are GDAL's colour interpretations ("red", "alpha", "undefined"). Four unnamed bands are taken for NAIP's
+    `colours` are GDAL's colour interpretations ("red", "alpha", "undefined"); `sensor` is the sensor's name where it
+    is known ("Landsat 8"), and tells whose codes the descriptions are. Four unnamed bands are taken for NAIP's
     red, green, blue, near infrared in uint8 (and no coarser than 12 m), else for PlanetScope's blue, green, red, near
     infrared.
     """
     labels = tuple(text or f"band {index + 1}" for index, text in enumerate(descriptions))
-    named = _roles_by_code(descriptions) or _roles_by_word(descriptions)
+    named = _roles_by_code(descriptions, sensor or "") or _roles_by_word(descriptions)
     if named is not None:
         return BandTable(named[1], labels, named[0], assumed=False)
     if {"red", "green", "blue"} <= set(colours):
@@ -128,24 +134,25 @@ def _role_of_words(text: str) -> str:
     return next((WORDS[word] for word in re.split(r"[^a-z0-9]+", joined) if word in WORDS), "")
 
 
-def _roles_by_code(descriptions: Sequence[str | None]) -> tuple[str, tuple[str, ...]] | None:
+def _roles_by_code(descriptions: Sequence[str | None], sensor: str) -> tuple[str, tuple[str, ...]] | None:
     found = [_CODE.search(re.sub(r"^S[RT]_", "", text or "")) for text in descriptions]
     codes = ["B" + match.group(2) if match else "" for match in found]
     if sum(bool(code) for code in codes) * 2 <= len(codes):
         return None
     padded = any(match is not None and match.group(1) for match in found)
-    key = _sensor_of_codes({code for code in codes if code}, " ".join(text or "" for text in descriptions), padded)
+    said = " ".join((sensor, *(text or "" for text in descriptions)))
+    key = _sensor_of_codes({code for code in codes if code}, said, padded)
     roles = dict(zip(SENSORS[key].codes, SENSORS[key].roles, strict=True))
     return key, _first_only([roles.get(code, "") for code in codes])
 
 
 def _sensor_of_codes(codes: set[str], text: str, padded: bool) -> str:
     """Tell Sentinel-2 from Landsat: both say B2; only Sentinel-2 pads, has B8A and B12, or ships B8 with colour."""
-    if re.search(r"\bL[ET]0\d", text):
+    if re.search(r"\bL[ET]0\d|\bLANDSAT[ -]?[457]\b", text.upper()):
         return "landsat_tm"
     if re.search(r"\bLC0\d|LANDSAT|S[RT]_B", text.upper()):
         return "landsat"
-    if padded or codes & {"B8A", "B12", "B8"} or codes <= {"B2", "B3", "B4"}:
+    if "SENTINEL" in text.upper() or padded or codes & {"B8A", "B12", "B8"} or codes <= {"B2", "B3", "B4"}:
         return "sentinel2"
     return "landsat"
 

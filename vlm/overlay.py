@@ -16,7 +16,7 @@ import numpy as np
 
 from vlm.geometry.convert import ring_area, to_polygons
 from vlm.geometry.shapes import Point, Window
-from vlm.records import Answer, TraceStep
+from vlm.records import Answer, Image, TraceStep
 from vlm.summary import kind_of
 
 if TYPE_CHECKING:
@@ -67,7 +67,11 @@ class Mark:
 
 
 def load_pictures(
-    images: Sequence[str | Path], *, bands: str | None = None, view: Window | None = None, size_px: int = PICTURE_PX
+    images: Sequence[str | Path | Image],
+    *,
+    bands: str | None = None,
+    view: Window | None = None,
+    size_px: int = PICTURE_PX,
 ) -> tuple[Picture, ...]:
     """Read one image or several dates (on the first one's grid) as pictures of at most `size_px` on the longer side.
 
@@ -77,21 +81,20 @@ def load_pictures(
 
     rasters = open_dates(*images)
     try:
-        named = zip(rasters, images, strict=True)
-        return tuple(_read_picture(raster, Path(path).name, bands, view, size_px) for raster, path in named)
+        return tuple(_read_picture(raster, bands, view, size_px) for raster in rasters)
     finally:
         for raster in rasters:
             raster.close()
 
 
-def _read_picture(raster: Raster, name: str, bands: str | None, view: Window | None, size_px: int) -> Picture:
+def _read_picture(raster: Raster, bands: str | None, view: Window | None, size_px: int) -> Picture:
     window = view or Window(0, 0, raster.width, raster.height)
     scale = min(1.0, size_px / max(window.w, window.h))
     size = (max(1, round(window.w * scale)), max(1, round(window.h * scale)))
     rendering = raster.renderings(bands, limit=1)[0]
     pixels = raster.read(window, size, rendering)
     rgb = np.where(pixels.valid[..., None], pixels.rgb, _INVALID)
-    return Picture(rgb, window, raster.grid, rendering.sentence, name)
+    return Picture(rgb, window, raster.grid, rendering.sentence, Path(raster.path).name)
 
 
 def load_answer_pictures(

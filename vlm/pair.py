@@ -13,6 +13,7 @@ from vlm.drape import Draped
 from vlm.errors import PairError
 from vlm.grid import Grid
 from vlm.raster import Raster
+from vlm.records import Image
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetReader
@@ -21,15 +22,15 @@ _EDGE_POINTS = 21
 _SAME_PLACE_PX = 0.01
 
 
-def open_dates(*paths: str | Path) -> tuple[Raster, ...]:
+def open_dates(*images: str | Path | Image) -> tuple[Raster, ...]:
     """Open images of one place so that the pixels of the later ones lie on the first one's grid.
 
-    Images of one grid, or of one size where one of them has no georeference, pass as they are; others are warped by
-    CRS (rasterio's WarpedVRT, 1/8 pixel; control points through vlm.drape). PairError when they do not overlap, or when
-    sizes differ without georeference.
+    They are paths or the images of samples. Images of one grid, or of one size where one of them has no georeference,
+    pass as they are; others are warped by CRS (rasterio's WarpedVRT, 1/8 pixel; control points through vlm.drape).
+    PairError when they do not overlap, or when sizes differ without georeference.
     """
     with contextlib.ExitStack() as undo:
-        files = [undo.enter_context(Raster.open(path)) for path in paths]
+        files = [undo.enter_context(Raster.open(image)) for image in images]
         aligned = [Raster(_aligned(files[0], file), file.path, files[0].grid, origin=file) for file in files[1:]]
         undo.pop_all()
     return *files[:1], *aligned
@@ -83,7 +84,8 @@ def _reaches(image: Grid, frame: Grid) -> bool:
     if not (np.isfinite(px).all() and np.isfinite(py).all()):
         return False
     outline = Polygon(list(zip(px, py, strict=True))).buffer(0)
-    return bool(outline.intersection(box(0, 0, frame.width, frame.height)).area > 0)
+    inside = box(0, 0, frame.width, frame.height)
+    return bool(outline.intersects(inside) and not outline.touches(inside))
 
 
 def _place(raster: Raster) -> str:

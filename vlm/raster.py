@@ -19,14 +19,16 @@ import numpy as np
 
 from vlm.bands import BandTable, Rendering, band_table, plan_renderings
 from vlm.dataset import grid_of, open_dataset, reading
+from vlm.errors import RasterError
 from vlm.geometry.shapes import Window
 from vlm.grid import Grid
+from vlm.records import Image
 from vlm.stretch import AS_STORED, Limits, decibels, normalised_difference, percentile_limits, ramp, to_bytes
 from vlm.valid import check_seen, check_valid, find_valid
 from vlm.window import clip_window, window_from_bbox, window_from_text
 
 if TYPE_CHECKING:
-    from rasterio.io import DatasetReader
+    from rasterio.io import DatasetReader, MemoryFile
 
     from vlm.drape import Draped
 
@@ -56,12 +58,23 @@ class Pixels:
 class Raster:
     """Read windows of one image at any size; open with Raster.open, close with close or `with`."""
 
-    def __init__(self, dataset: DatasetReader | Draped, path: str, grid: Grid, *, origin: Raster | None = None) -> None:
+    def __init__(
+        self,
+        dataset: DatasetReader | Draped,
+        path: str,
+        grid: Grid,
+        *,
+        origin: Raster | None = None,
+        said: Image | None = None,
+    ) -> None:
         """Take an open dataset; `origin` is the file before it was warped, whose bands and statistics count.
 
-        `grid` is that of the dataset, `file_grid` that of the file before it was warped.
+        `grid` is that of the dataset, `file_grid` that of the file before it was warped. `said` is what a sample says
+        of the image: its names of the bands count, not the file's.
         """
         self.dataset = dataset
+        self._sensor = said.sensor if said else None
+        self._memory: MemoryFile | None = None
         self._origin = origin
         self._islands: dict[tuple[int, ...], Window | None] = {}
         self.path = path
@@ -79,12 +92,45 @@ class Raster:
             ignored = self._unmasked and self.dtype not in ("uint8", "uint16") and "alpha" in self.colours
             self._ignored_alpha = self.colours.index("alpha") + 1 if ignored else None
             self.overviews: list[int] = list(dataset.overviews(1))
+        if said and said.bands:
+            self.descriptions = self._named(said.bands)
 
     @classmethod
-    def open(cls, path: str | Path) -> Raster:
-        """Open an image file, a remote path or a folder of single-band files; RasterError says what is wrong."""
-        dataset = open_dataset(str(path))
-        return cls(dataset, str(path), grid_of(dataset))
+    def open(cls, image: str | Path | Image) -> Raster:
+        """Open an image file, a remote path, a folder of single-band files, or the image of a sample.
+
+        RasterError says what is wrong.
+        """
+        said = image if isinstance(image, Image) else None
+        if said is None or said.path is not None:
+            path = str(said.path if said else image)
+            dataset = open_dataset(path)
+            return cls(dataset, path, grid_of(dataset), said=said)
+        return cls._open_bytes(said)
+
+    @classmethod
+    def _open_bytes(cls, said: Image) -> Raster:
+        from rasterio.io import MemoryFile
+
+        memory = MemoryFile(said.data)
+        try:
+            dataset = open_dataset(memory.name)
+            raster = cls(dataset, memory.name, grid_of(dataset), said=said)
+        except RasterError:
+            memory.close()
+            raise
+        raster._memory = memory
+        return raster
+
+    def _named(self, names: tuple[str, ...]) -> tuple[str | None, ...]:
+        """Give the names that a sample gives its bands; an alpha band at the end needs none."""
+        rest = self.colours[len(names) :]
+        if len(names) > self.count or any(colour != "alpha" for colour in rest):
+            raise RasterError(
+                f"{self.path} has {self.count} bands and its sample names {len(names)} ({', '.join(names)}): name each "
+                "band of the file, in its order"
+            )
+        return (*names, *[None] * len(rest))
 
     @property
     def crs(self) -> str | None:
@@ -106,7 +152,7 @@ class Raster:
         """Say which role each band plays; an assumed order is dropped where negative values contradict reflectance."""
         if self._origin is not None:
             return self._origin.bands
-        table = band_table(self.descriptions, self.colours, self.dtype, self.gsd_m)
+        table = band_table(self.descriptions, self.colours, self.dtype, self.gsd_m, sensor=self._sensor)
         if table.assumed and self.dtype.startswith(("float", "int")) and "vv" not in table.roles:
             values, valid = self._sample(tuple(range(1, min(self.count, 3) + 1)))
             if percentile_limits(values[:, valid].ravel())[0] < 0:
@@ -151,6 +197,8 @@ class Raster:
     def close(self) -> None:
         """Close the file; reading afterwards is an error."""
         self.dataset.close()
+        if self._memory is not None:
+            self._memory.close()
         if self._origin is not None:
             self._origin.close()
 

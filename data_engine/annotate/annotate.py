@@ -25,13 +25,13 @@ from data_engine.annotate.endpoint import Asker, Body, Endpoint, EndpointError, 
 from data_engine.annotate.facts import Facts, collect_facts
 from data_engine.annotate.prompts import Prompt, find_prompt, read_captions, read_objects, render_prompt
 from data_engine.annotations import merge_samples
-from data_engine.filter.pixels import load_rgb
 from data_engine.filter.text import TextRules, judge_text
 from data_engine.objects import seeded
 from data_engine.stage import StageOptions, Unit, list_shards, write_stage
 from data_engine.store.images import ImageFaultError
 from data_engine.store.ledger import Ledger
 from data_engine.store.manifest import open_store
+from data_engine.store.pixels import load_rgb
 from data_engine.store.shards import read_shard
 from vlm.errors import DataError
 from vlm.records import Image, Region, Sample, Turn

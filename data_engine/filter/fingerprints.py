@@ -16,12 +16,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from data_engine.filter.pixels import digest_image, load_grey
 from data_engine.filter.signature import ENOUGH_PX, LENGTH, sign_picture
 from data_engine.stage import StageOptions, map_store
 from data_engine.store.images import ImageFaultError
 from data_engine.store.ledger import Ledger
 from data_engine.store.manifest import load_manifest
+from data_engine.store.pixels import digest_image, load_grey
 from data_engine.store.schema import sample_to_row
 from data_engine.store.writer import Writer
 from vlm.records import Image, Sample

@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
-from data_engine.filter.pixels import load_rgb
+from data_engine.store.pixels import load_rgb
 from vlm.codecs import split_template
 from vlm.records import Sample
 from vlm.tiling import TokenBudget

@@ -13,10 +13,10 @@ from PIL import Image as Picture
 from data_engine.__main__ import main
 from data_engine.filter import clean as clean_stage
 from data_engine.filter.clean import CleanRules, clean
-from data_engine.filter.pixels import load_rgb
 from data_engine.filter.scores import load_clip, score_captions
 from data_engine.stage import StageOptions
 from data_engine.store import Ledger, read_samples
+from data_engine.store.pixels import load_rgb
 from tests.data_engine.made_corpora import encode, make_image, make_picture, run_verb, say, store
 from tests.data_engine.made_samples import read_files
 from vlm.errors import DataError

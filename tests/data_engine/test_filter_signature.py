@@ -9,7 +9,6 @@ import pytest
 from PIL import Image as Picture
 
 from data_engine.filter.index import NEAREST, SignatureIndex, find_copies, keep_first
-from data_engine.filter.pixels import digest_image, load_grey, load_rgb
 from data_engine.filter.signature import (
     ENOUGH_PX,
     LENGTH,
@@ -22,6 +21,7 @@ from data_engine.filter.signature import (
     sign_picture,
 )
 from data_engine.store.images import ImageFaultError
+from data_engine.store.pixels import digest_image, load_grey, load_rgb
 from tests.data_engine.made_corpora import encode, make_picture
 from vlm.records import Image
 

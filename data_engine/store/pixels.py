@@ -1,7 +1,8 @@
-"""Any image as a small picture in memory, and the digest of its bytes.
+"""Any image of a sample as a picture in memory, and the digest of its bytes.
 
-Ordinary files are decoded with pillow, JPEG at a fraction of its size where that is enough; GeoTIFFs, folders of bands
-and very large images are read through overviews as their first rendering. Nothing is ever replaced by a black image.
+Ordinary pictures are decoded with pillow, JPEG at a fraction of its size where that is enough; what a model would be
+shown of anything else (GeoTIFFs, 16 bits, alpha, folders of bands, very large images) is its first rendering, by the
+bands that the sample names. Nothing is ever replaced by a black image.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import hashlib
 import io
 import os
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
 _MOST_PIXELS: Final = 40_000_000
-_PLAIN_MODES: Final = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr")
+_PLAIN_MODES: Final = ("1", "L", "P", "RGB", "CMYK", "YCbCr")
 _PLAIN_FORMATS: Final = ("JPEG", "PNG", "BMP", "WEBP", "GIF")
+_PLAIN_BANDS: Final = ((), ("red", "green", "blue"), ("gray",))
 
 
 def digest_image(image: Image) -> bytes:
@@ -52,12 +53,12 @@ def load_grey(image: Image, *, enough_px: int) -> np.ndarray:
     return _load(image, "L", enough_px).astype(np.float32)
 
 
-def load_rgb(image: Image, *, enough_px: int) -> np.ndarray:
-    """Read an image as uint8 (rows, cols, 3) like `load_grey`."""
+def load_rgb(image: Image, *, enough_px: int | None = None) -> np.ndarray:
+    """Read an image as uint8 (rows, cols, 3) like `load_grey`; without `enough_px` at its own size."""
     return _load(image, "RGB", enough_px)
 
 
-def _load(image: Image, mode: str, enough_px: int) -> np.ndarray:
+def _load(image: Image, mode: str, enough_px: int | None) -> np.ndarray:
     try:
         pixels = _with_pillow(image, mode, enough_px)
         return _with_gdal(image, mode, enough_px) if pixels is None else pixels
@@ -67,12 +68,12 @@ def _load(image: Image, mode: str, enough_px: int) -> np.ndarray:
         raise ImageFaultError(reason, f"{name} cannot be read ({error})") from error
 
 
-def _with_pillow(image: Image, mode: str, enough_px: int) -> np.ndarray | None:
+def _with_pillow(image: Image, mode: str, enough_px: int | None) -> np.ndarray | None:
     """Decode with pillow; None for what GDAL reads better."""
     from PIL import Image as Pillow
     from PIL import UnidentifiedImageError
 
-    if image.data is None and not Path(str(image.path)).is_file():
+    if image.bands not in _PLAIN_BANDS or (image.data is None and not os.path.isfile(str(image.path))):
         return None
     try:
         with warnings.catch_warnings():
@@ -83,30 +84,23 @@ def _with_pillow(image: Image, mode: str, enough_px: int) -> np.ndarray | None:
         return None
 
 
-def _decode(picture: Picture, mode: str, enough_px: int) -> np.ndarray | None:
-    if picture.format not in _PLAIN_FORMATS or picture.mode not in _PLAIN_MODES:
+def _decode(picture: Picture, mode: str, enough_px: int | None) -> np.ndarray | None:
+    plain = picture.format in _PLAIN_FORMATS and picture.mode in _PLAIN_MODES and "transparency" not in picture.info
+    if not plain:
         return None
-    picture.draft(mode, (enough_px, enough_px))
+    if enough_px is not None:
+        picture.draft(mode, (enough_px, enough_px))
     if picture.width * picture.height > _MOST_PIXELS:
         return None
     return np.asarray(picture.convert(mode))
 
 
-def _with_gdal(image: Image, mode: str, enough_px: int) -> np.ndarray:
-    if image.data is None:
-        return _render(str(image.path), mode, enough_px)
-    from rasterio.io import MemoryFile
-
-    with MemoryFile(image.data) as file:
-        return _render(file.name, mode, enough_px)
-
-
-def _render(path: str, mode: str, enough_px: int) -> np.ndarray:
-    """Read the first rendering of a raster, decimated to sides of about `enough_px`."""
+def _with_gdal(image: Image, mode: str, enough_px: int | None) -> np.ndarray:
+    """Read the first rendering of a raster, decimated to sides of about `enough_px` if given."""
     from vlm.raster import Raster
 
-    with Raster.open(path) as raster:
-        scale = min(1.0, enough_px / min(raster.width, raster.height))
+    with Raster.open(image) as raster:
+        scale = min(1.0, enough_px / min(raster.width, raster.height)) if enough_px is not None else 1.0
         size = max(1, round(raster.width * scale)), max(1, round(raster.height * scale))
         rgb = raster.read(Window(0, 0, raster.width, raster.height), size, raster.renderings(None)[0]).rgb
     return rgb if mode == "RGB" else rgb @ np.array([0.299, 0.587, 0.114])
