@@ -131,7 +131,7 @@ def _decide_rsvlm(text: str, entry: Entry) -> Verdict:
     if _is_caption(entry):
         from eval_suites.rules.sentences import rouge
 
-        value = rouge(text_of(entry.target), text)["rougeL"].fmeasure
+        value = rouge(text_of(entry.target), text)[1].f1
         return Verdict(value, text.strip(), f"ROUGE-L {value:.3f}")
     return _contained(text, entry)
 

@@ -23,13 +23,15 @@ from eval_suites.measure import Measure, Numbers, build_mean
 from eval_suites.readers.loaded import Entry, Loaded, Options, text_of
 from eval_suites.rules.judged import NO_PREDICTION, read_text
 from eval_suites.rules.meteor import align_captions, combine_meteor, prepare_sums
-from eval_suites.rules.ngrams import ORDERS, count_ngrams
+from eval_suites.rules.ngrams import ORDERS, count_ngrams, smooth_bleu
 from eval_suites.rules.rule import Rule, Scores
-from eval_suites.rules.sentences import meteor, rouge, sentence_bleus, tokenize_words
+from eval_suites.rules.sentences import common_length, meteor, rouge, tokenize_words
 from eval_suites.score_caption import combine_bleu, tokenize
 from eval_suites.scored import Row, score_rates
 
 BETA = 1.2
+# BLEU-3's weights are cut off in RS-RAG's script.
+RSRAG_WEIGHTS: Final = ((1, 0, 0, 0), (0.5, 0.5, 0, 0), (0.33, 0.33, 0.33, 0), (0.25, 0.25, 0.25, 0.25))
 PYTHON_METEOR: Final = "METEOR (nltk)"
 _LINE_ENDS = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
 _NOT_WORDS = re.compile(r"[^\w\s]|_")
@@ -92,19 +94,6 @@ def rouge_l(said: str, references: Sequence[str]) -> float:
     return (1 + BETA**2) * precision * recall / (recall + BETA**2 * precision)
 
 
-def common_length(first: Sequence[str], second: Sequence[str]) -> int:
-    """Give the length of the longest common subsequence, a word of `second` at a time in the bits of one integer."""
-    places: dict[str, int] = {}
-    for number, word in enumerate(first):
-        places[word] = places.get(word, 0) | 1 << number
-    full = (1 << len(first)) - 1
-    row = full
-    for word in second:
-        matched = row & places.get(word, 0)
-        row = (row + matched) | (row - matched)
-    return len(first) - (row & full).bit_count()
-
-
 def score_coco(loaded: Loaded, options: Options) -> Scores:
     """Score with the PTB tokenizer and METEOR 1.5; InputError where Java is missing."""
     captions = read_captions(loaded, options)
@@ -147,16 +136,15 @@ def score_earthdial(loaded: Loaded, options: Options, *, tokens: Tokens, joined:
 def score_rsrag(loaded: Loaded, options: Options) -> Scores:
     """Score by RS-RAG's means over sentences; words are parted by blanks."""
     captions = read_captions(loaded, options)
-    ciders = count_ngrams(captions.said, captions.references).cider
-    found = []
-    for text, others in zip(captions.said, captions.references, strict=True):
-        parted, words = [other.split() for other in others], text.split()
-        lengths = max(rouge(other, text)["rougeL"].fmeasure for other in others)
-        found.append((lengths, meteor(parted, words), *(sentence_bleus(parted, words) if words else [0.0] * 4)))
-    names = ("ROUGE-L", "METEOR", "BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4")
-    measures = [build_mean(name, values) for name, values in zip(names, zip(*found, strict=True), strict=True)]
-    rows = build_rows(loaded, captions.said, [values[1] for values in found], "METEOR")
-    return Scores(rows, (*measures, build_mean("CIDEr", ciders), *score_rates(rows)))
+    grams = count_ngrams(captions.said, captions.references)
+    pairs = list(zip(captions.said, captions.references, strict=True))
+    lengths = [max(rouge(other, text)[1].f1 for other in others) for text, others in pairs]
+    meteors = [meteor([other.split() for other in others], text.split()) for text, others in pairs]
+    bleus = [build_mean(f"BLEU-{order}", smooth_bleu(grams.bleu, weights))
+             for order, weights in enumerate(RSRAG_WEIGHTS, start=1)]  # fmt: skip
+    measures = [build_mean("ROUGE-L", lengths), build_mean("METEOR", meteors), *bleus, build_mean("CIDEr", grams.cider)]
+    rows = build_rows(loaded, captions.said, meteors, "METEOR")
+    return Scores(rows, (*measures, *score_rates(rows)))
 
 
 def _earthdial(said: str, references: Sequence[str], tokens: Tokens, *, joined: bool) -> list[float]:
@@ -164,10 +152,9 @@ def _earthdial(said: str, references: Sequence[str], tokens: Tokens, *, joined: 
     shown = " ".join(words) if joined else said
     found = [rouge(" ".join(other) if joined else reference, shown)
              for reference, other in zip(references, others, strict=True)]  # fmt: skip
-    parts = [
-        [one[name].fmeasure, one[name].precision, one[name].recall] for one in found for name in ("rouge1", "rougeL")
-    ]
-    first, last = np.mean(parts[0::2], axis=0), np.mean(parts[1::2], axis=0)
+    first, last = (
+        np.mean([[one[place].f1, one[place].precision, one[place].recall] for one in found], axis=0) for place in (0, 1)
+    )
     return [float(last[0]), float(first[0]), meteor(others, words), *map(float, (*first[1:], *last[1:]))]
 
 

@@ -131,11 +131,11 @@ def _scene(target: object) -> object:
     return target.split("/")[0] if isinstance(target, str) and "/" in target else target
 
 
-def _tokens(text: str) -> list[str]:
-    """Tokenise as nltk's word_tokenize does, blanks removed; without blanks there is one sentence."""
-    from nltk.tokenize import NLTKWordTokenizer
+def _tokens(text: str) -> tuple[str, ...]:
+    """Tokenise as nltk's word_tokenize does, blanks removed."""
+    from eval_suites.rules.sentences import tokenize_words
 
-    return list(NLTKWordTokenizer().tokenize(text.strip().lower().replace(" ", "")))
+    return tokenize_words(text.strip().lower().replace(" ", ""))
 
 
 ALIASES: Final = {

@@ -16,6 +16,7 @@ import numpy as np
 ORDERS: Final = 4
 SIGMA: Final = 6.0
 TEN: Final = 10.0
+EPSILON: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,16 @@ def count_ngrams(found: Sequence[str], references: Sequence[Sequence[str]]) -> N
         matches[:, order] = matched
         similarity += alike
     return NGrams(_bleu_sums(matches, sentences), _cider(similarity, sentences))
+
+
+def smooth_bleu(sums: np.ndarray, weights: Sequence[float]) -> np.ndarray:
+    """Give nltk's sentence BLEU with smoothing 1 of each caption from its BLEU sums (N, 10): no match counts as 0.1."""
+    matches, ngrams = sums[:, :ORDERS], np.maximum(1, sums[:, ORDERS : 2 * ORDERS])
+    precision = np.where(matches > 0, matches, EPSILON) / ngrams
+    length, closest = sums[:, -2], sums[:, -1]
+    brevity = np.where(length > closest, 1.0, np.exp(1 - closest / np.maximum(length, 1)))
+    value: np.ndarray = np.where(matches[:, 0] > 0, brevity * np.exp(np.log(precision) @ np.asarray(weights)), 0.0)
+    return value
 
 
 def _number_words(found: list[list[str]], references: list[list[list[str]]]) -> _Sentences:

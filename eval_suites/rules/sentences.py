@@ -1,24 +1,51 @@
-"""Scores of single sentences by nltk and rouge_score, as EarthDial, RS-RAG and others average them.
+"""Scores of single sentences as nltk and rouge_score give them, and EarthDial, RS-RAG and others average them.
 
-WordNet's words come from wordnet.py, so that nothing is downloaded. nltk's word_tokenize would want its trained
-sentence splitter; the untrained one stands in, which differs only at abbreviations inside a caption.
+The words are theirs (rouge_score's tokenizer with stems, nltk's word_tokenize, Porter's stemmer), each text's kept once
+found; the counting is done in integers, with equal results. WordNet comes from wordnet.py, so that nothing is
+downloaded. nltk's word_tokenize would want its trained sentence splitter; the untrained one stands in, which differs
+only at abbreviations inside a caption.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 
 from eval_suites.rules.wordnet import load_wordnet
 
-BLEU_WEIGHTS = ((1, 0, 0, 0), (0.5, 0.5, 0, 0), (0.33, 0.33, 0.33, 0), (0.25, 0.25, 0.25, 0.25))
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """Hold how much of a text is in another: precision, recall and their harmonic mean, all 0..1."""
+
+    precision: float
+    recall: float
+    f1: float
 
 
-def rouge(target: str, said: str) -> dict[str, Any]:
-    """Give google rouge_score's rouge1 and rougeL (precision, recall, fmeasure), stemmed."""
-    found: dict[str, Any] = _rouge_scorer().score(target, said)
-    return found
+def rouge(target: str, said: str) -> tuple[Overlap, Overlap]:
+    """Give rouge_score's ROUGE-1 and ROUGE-L of a text, stemmed."""
+    wanted, words = _rouge_words(target), _rouge_words(said)
+    if not wanted or not words:
+        return Overlap(0.0, 0.0, 0.0), Overlap(0.0, 0.0, 0.0)
+    shared = (Counter(wanted) & Counter(words)).total()
+    return _overlap(shared, wanted, words), _overlap(common_length(wanted, words), wanted, words)
+
+
+def common_length(first: Sequence[str], second: Sequence[str]) -> int:
+    """Give the length of the longest common subsequence, a word of `second` at a time in the bits of one integer."""
+    places: dict[str, int] = {}
+    for number, word in enumerate(first):
+        places[word] = places.get(word, 0) | 1 << number
+    full = (1 << len(first)) - 1
+    row = full
+    for word in second:
+        matched = row & places.get(word, 0)
+        row = (row + matched) | (row - matched)
+    return len(first) - (row & full).bit_count()
 
 
 def meteor(targets: Sequence[Sequence[str]], said: Sequence[str]) -> float:
@@ -28,12 +55,9 @@ def meteor(targets: Sequence[Sequence[str]], said: Sequence[str]) -> float:
     return float(meteor_score(targets, said, stemmer=_stemmer(), wordnet=load_wordnet()))  # type: ignore[arg-type]
 
 
-def sentence_bleus(targets: Sequence[Sequence[str]], said: Sequence[str]) -> list[float]:
-    """Give nltk's sentence BLEU-1 to 4 with smoothing 1 and RS-RAG's weights (BLEU-3's are 0.33)."""
-    from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
-
-    smooth = SmoothingFunction().method1
-    return [float(sentence_bleu(targets, said, weights=one, smoothing_function=smooth)) for one in BLEU_WEIGHTS]
+def _overlap(shared: int, wanted: Sequence[str], words: Sequence[str]) -> Overlap:
+    precision, recall = shared / len(words), shared / len(wanted)
+    return Overlap(precision, recall, 2 * precision * recall / (precision + recall) if shared else 0.0)
 
 
 @lru_cache(maxsize=200_000)
@@ -52,25 +76,21 @@ class _CachedStemmer:
         self.stem = lru_cache(maxsize=200_000)(PorterStemmer().stem)
 
 
-class _CachedTokenizer:
-    """Hold rouge_score's own tokenizer with stems, and the words of the texts it has seen."""
+@lru_cache(maxsize=100_000)
+def _rouge_words(text: str) -> tuple[str, ...]:
+    return tuple(_rouge_tokenizer().tokenize(text))
 
-    def __init__(self) -> None:
-        from rouge_score.tokenizers import DefaultTokenizer
 
-        self.tokenize = lru_cache(maxsize=100_000)(DefaultTokenizer(use_stemmer=True).tokenize)
+@cache
+def _rouge_tokenizer() -> Any:
+    from rouge_score.tokenizers import DefaultTokenizer
+
+    return DefaultTokenizer(use_stemmer=True)
 
 
 @cache
 def _stemmer() -> _CachedStemmer:
     return _CachedStemmer()
-
-
-@cache
-def _rouge_scorer() -> Any:
-    from rouge_score.rouge_scorer import RougeScorer
-
-    return RougeScorer(["rouge1", "rougeL"], tokenizer=_CachedTokenizer())
 
 
 @cache
