@@ -152,7 +152,7 @@ def _merge(entry: Entry) -> Entry:
 RULES: Final = (
     Rule(("vrsbench-vqa",), "rule-only", "lx709/VRSBench @d38cee11 eval_vqa_gpt.ipynb: target in answer; else wrong "
          "for yes, no and numbers; else the judge, or wrong without one", "accuracy", score_vrsbench, (QUESTION,),
-         aliases=("official", "vqa rule-only", "vqa_rule_only", "rule", "judge", "rule-only+judge")),
+         aliases=("official", "vqa rule-only + judge hook", "vqa rule-only", "rule", "judge", "rule-only + judge")),
     Rule(("vrsbench-vqa",), "contain", "VisionXLab/RSCoVLM @c5072823: target in answer", "accuracy", score_contained,
          aliases=("rscovlm", "vqa_contain")),
     Rule(("rsvlm-qa",), "judge", "StarZi0213/RSVLM-QA @4b74c42a scores by gpt-4.1 only; the headline is our string "

@@ -10,6 +10,7 @@ synonyms; `words` keeps the words. S*m is the mean of BLEU-4, METEOR, ROUGE-L an
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -54,6 +55,7 @@ UNCHANGED: Final = frozenset(
 UNKNOWN: Final = "<unk>"
 SPECIAL: Final = frozenset({"<start>", "<end>", "<pad>"})
 PARTS: Final = ("BLEU-4", "METEOR", "ROUGE-L", "CIDEr")
+CHANGED_BY_WORDS: Final = ("S*m", "METEOR", "CIDEr")
 FLAG = Field("changeflag", ("changeflag", "change_flag"))
 
 
@@ -73,12 +75,19 @@ def read_change_captions(
 def score_change_captions(loaded: Loaded, options: Options, *, ids: bool, whole: bool = False) -> Scores:
     """Score all pairs and both subsets, and how well captions tell changed from unchanged.
 
-    `ids`: on numbers of words; `whole`: every word has a number, no map is needed.
+    `ids`: on numbers of words, with what changes on words beside; `whole`: every word has a number, without a map.
     """
     captions = _plain(read_captions(loaded, options))
     words = _number(captions, None if whole else _wordmap(loaded, options)) if ids else captions
-    sums = prepare_sums(align_captions(words.said, words.references))
+    both = [words, captions] if ids else [words]
+    aligned = align_captions([text for one in both for text in one.said], [o for one in both for o in one.references])
+    sums = prepare_sums(aligned[: len(captions.said)])
     measures, ciders = _with_mean(words, sums)
+    if ids:
+        other, _ = _with_mean(captions, prepare_sums(aligned[len(captions.said) :]))
+        measures += [
+            replace(one, name=f"{one.name} (words)") for one in other if one.name in ("S*m", "METEOR", "CIDEr")
+        ]
     changed = [_changed(entry) for entry in loaded.entries]
     tables = {}
     for title, wanted in (("change", True), ("no change", False)):
@@ -205,10 +214,10 @@ _FIELDS: Final = (FLAG,)
 RULES: Final = (
     Rule(("levircc", "secondcc"), "ids", _SOURCE.format("word-map numbers"), "S*m",
          partial(score_change_captions, ids=True), _FIELDS, read_change_captions,
-         aliases=("official", "ids, s*m", "s*m", "wordmap"), best=3.25),
+         aliases=("official", "ids, s*m", "ids, s*m + words", "s*m", "wordmap"), best=3.25),
     Rule(("dubai",), "ids", _SOURCE.format("a number for every word"), "S*m",
          partial(score_change_captions, ids=True, whole=True), _FIELDS, read_change_captions,
-         aliases=("official", "s*m"), best=3.25),
+         aliases=("official", "s*m", "ids, s*m + words"), best=3.25),
     Rule(_SUITES, "words", _SOURCE.format("words as they are"), "S*m", partial(score_change_captions, ids=False),
          _FIELDS, read_change_captions, aliases=("ids+words", "words, s*m"), best=3.25),
     Rule(_SUITES, "earthdial", "hiyamdebary/EarthDial @92c12607 rs_change_detection/eval_caption.py: rouge_score F1 "
