@@ -76,11 +76,11 @@ def _arrays(file: Path) -> dict[str, np.ndarray]:
         return {plain(name): loaded[name] for name in loaded.files}
 
 
-def _blocks(arrays: dict[str, np.ndarray], file: Path) -> tuple[int, int, Block, Block]:
-    """Give images, captions, and the similarities in blocks of images and in blocks of captions."""
+def _blocks(arrays: dict[str, np.ndarray], file: Path) -> tuple[int, int, Block, Block | np.ndarray]:
+    """Give images, captions, and the similarities in blocks of images, and in blocks of captions or as a matrix."""
     matrix = _pick(arrays, MATRIX)
     if matrix is not None and matrix.ndim == 2:
-        return *matrix.shape, block_of_matrix(matrix), block_of_matrix(matrix.T)
+        return *matrix.shape, block_of_matrix(matrix), matrix
     images, texts = _pick(arrays, IMAGES), _pick(arrays, TEXTS)
     if images is None or texts is None or images.ndim != 2 or texts.ndim != 2 or images.shape[1] != texts.shape[1]:
         shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())

@@ -72,7 +72,7 @@ def match_quads(
     """
     boxes_a, boxes_b = bounds(first), bounds(second)
     found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    for i, j in pairs_of_groups(first_groups, second_groups):
+    for i, j in pairs_that_may_meet(boxes_a, first_groups, boxes_b, second_groups):
         wide = np.minimum(boxes_a[i, 2], boxes_b[j, 2]) - np.maximum(boxes_a[i, 0], boxes_b[j, 0])
         high = np.minimum(boxes_a[i, 3], boxes_b[j, 3]) - np.maximum(boxes_a[i, 1], boxes_b[j, 1])
         near = (wide > 0) & (high > 0)
@@ -87,22 +87,40 @@ def match_quads(
     return i[order], j[order], iou[order]
 
 
-def pairs_of_groups(first: np.ndarray, second: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield the index pairs (i, j) with first[i] == second[j], about a million at a time."""
-    order = np.argsort(second, kind="stable")
-    ordered = second[order]
-    start = np.searchsorted(ordered, first, side="left")
-    count = np.searchsorted(ordered, first, side="right") - start
+def pairs_that_may_meet(
+    first: np.ndarray, first_groups: np.ndarray, second: np.ndarray, second_groups: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield index pairs of boxes of one group, among them all that meet, about a million at a time.
+
+    The second boxes are sorted by group and left side, so that for each first box those whose left side lies between
+    its own left side, less the group's widest box, and its right side are neighbours in one list.
+    """
+    if not len(first) or not len(second):
+        return
+    groups, second_number = np.unique(second_groups, return_inverse=True)
+    first_number = np.minimum(np.searchsorted(groups, first_groups), len(groups) - 1)
+    known = groups[first_number] == first_groups
+    widest = np.zeros(len(groups))
+    np.maximum.at(widest, second_number, second[:, 2] - second[:, 0])
+    low = min(first[:, 0].min(), second[:, 0].min()) - widest.max()
+    span = max(first[:, 2].max(), second[:, 2].max()) - low + 1.0
+    places = second_number * span + (second[:, 0] - low)
+    order = np.argsort(places, kind="stable")
+    base = first_number * span - low
+    slack = span * len(groups) * 1e-12
+    start = np.searchsorted(places[order], base + first[:, 0] - widest[first_number] - slack, side="left")
+    stop = np.searchsorted(places[order], base + first[:, 2] + slack, side="right")
+    count = np.where(known, np.maximum(stop - start, 0), 0)
     ends = np.cumsum(count)
     begin = 0
     while begin < len(first):
         done = int(ends[begin - 1]) if begin else 0
-        stop = max(begin + 1, int(np.searchsorted(ends, done + _PAIRS, side="right")))
-        counted = count[begin:stop]
-        i = np.repeat(np.arange(begin, stop), counted)
-        within = np.arange(int(counted.sum())) - np.repeat(np.cumsum(counted) - counted, counted)
+        until = max(begin + 1, int(np.searchsorted(ends, done + _PAIRS, side="right")))
+        counted = count[begin:until]
+        i = np.repeat(np.arange(begin, until), counted)
+        within = np.arange(len(i)) - np.repeat(np.cumsum(counted) - counted, counted)
         yield i, order[start[i] + within]
-        begin = stop
+        begin = until
 
 
 def turned_quads(boxes: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 Block = Callable[[int, int], np.ndarray]
-_VALUES = 1 << 22  # similarities held at once
+_VALUES = 1 << 18  # similarities compared at once, so that they stay in the cache
 
 
 def rank_right(block: Block, right: Sequence[np.ndarray], columns: int, *, later_first: bool) -> np.ndarray:
@@ -26,14 +26,35 @@ def rank_right(block: Block, right: Sequence[np.ndarray], columns: int, *, later
     order = np.arange(columns)
     out = np.empty(len(right), int)
     for start in range(0, len(right), rows):
-        values = np.asarray(block(start, min(start + rows, len(right))), np.float32)
+        values = np.ascontiguousarray(block(start, min(start + rows, len(right))), np.float32)
         best, place = _best_right(values, right[start : start + len(values)], later_first=later_first)
-        before = order > place[:, None] if later_first else order < place[:, None]
-        ahead = np.count_nonzero(values > best[:, None], axis=1)
-        tied = np.flatnonzero(np.count_nonzero(values == best[:, None], axis=1) > 1)
-        ahead[tied] += np.count_nonzero((values[tied] == best[tied, None]) & before[tied], axis=1)
+        ahead, equal = _count_rows(values > best[:, None]), values == best[:, None]
+        tied = np.flatnonzero(_count_rows(equal) > 1)
+        before = order > place[tied, None] if later_first else order < place[tied, None]
+        ahead[tied] += _count_rows(equal[tied] & before)
         out[start : start + len(values)] = np.where(np.isfinite(best), ahead, columns)
     return out
+
+
+def rank_columns(matrix: np.ndarray, right: np.ndarray, *, later_first: bool) -> np.ndarray:
+    """Give for each column of a matrix (n, m) how many rows rank before its only right one, right (m,); NaN ranks last.
+
+    Equals rank_right of the transposed matrix, and reads the matrix in its own order.
+    """
+    rows, columns = matrix.shape
+    best = np.asarray(matrix[right, np.arange(columns)], np.float32)
+    ahead, equal = np.zeros(columns, int), np.zeros(columns, int)
+    step = min(255, max(1, _VALUES // max(1, columns)))  # as many rows as a byte can count
+    for start in range(0, rows, step):
+        values = np.asarray(matrix[start : start + step], np.float32)
+        ahead += np.add.reduce((values > best).view(np.uint8), axis=0, dtype=np.uint8)
+        equal += np.add.reduce((values == best).view(np.uint8), axis=0, dtype=np.uint8)
+    tied = np.flatnonzero(equal > 1)
+    ahead[tied] = rank_right(
+        lambda start, stop: matrix[:, tied[start:stop]].T, [right[[place]] for place in tied], rows,
+        later_first=later_first,
+    )  # fmt: skip
+    return np.where(np.isnan(best), rows, ahead)
 
 
 def block_of_matrix(matrix: np.ndarray) -> Block:
@@ -52,6 +73,11 @@ def normalise(vectors: np.ndarray) -> np.ndarray:
     vectors = np.asarray(vectors, np.float32)
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
+
+
+def _count_rows(bits: np.ndarray) -> np.ndarray:
+    """Count the set values of each row; row by row, because numpy's count along an axis converts to integers first."""
+    return np.array([np.count_nonzero(row) for row in bits], int)
 
 
 def _best_right(values: np.ndarray, right: Sequence[np.ndarray], *, later_first: bool) -> tuple[np.ndarray, np.ndarray]:

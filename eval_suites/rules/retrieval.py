@@ -13,7 +13,7 @@ import numpy as np
 from eval_suites.measure import Measure
 from eval_suites.readers.loaded import Loaded, Options
 from eval_suites.readers.similarity import read_similarity
-from eval_suites.rules.ranks import rank_right
+from eval_suites.rules.ranks import Block, rank_columns, rank_right
 from eval_suites.rules.rule import Rule, Scores
 from eval_suites.scored import Row
 
@@ -26,8 +26,7 @@ def score_retrieval(loaded: Loaded, options: Options, *, later_first: bool) -> S
     del options
     owners, captions = np.asarray(loaded.extras["owners"]), loaded.extras["captions"]
     forth = rank_right(loaded.extras["by_image"], captions, len(owners), later_first=later_first)
-    own = [np.array([owner]) for owner in owners]
-    back = rank_right(loaded.extras["by_caption"], own, len(captions), later_first=later_first)
+    back = _rank_captions(loaded.extras["by_caption"], owners, len(captions), later_first=later_first)
     parts = np.zeros((len(loaded.entries), 8))
     rows = []
     for place, entry in enumerate(loaded.entries):
@@ -47,6 +46,13 @@ def score_retrieval(loaded: Loaded, options: Options, *, later_first: bool) -> S
         for place, step in enumerate(STEPS)
     ]
     return Scores(tuple(rows), tuple(measures))
+
+
+def _rank_captions(by_caption: Block | np.ndarray, owners: np.ndarray, images: int, *, later_first: bool) -> np.ndarray:
+    """Rank each caption's image: in the columns of a matrix, or in blocks of a product of embeddings."""
+    if isinstance(by_caption, np.ndarray):
+        return rank_columns(by_caption, owners, later_first=later_first)
+    return rank_right(by_caption, list(owners[:, None]), images, later_first=later_first)
 
 
 def _recall(sums: np.ndarray, *, column: int, total: int) -> np.ndarray:

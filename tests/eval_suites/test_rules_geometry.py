@@ -18,7 +18,7 @@ from eval_suites.rules.overlap import (
     match_quads,
     overlap_boxes,
     overlap_quads,
-    pairs_of_groups,
+    pairs_that_may_meet,
     reaches,
     rectangles,
     turned_quads,
@@ -74,10 +74,29 @@ def test_matches_are_those_of_all_pairs_of_a_group() -> None:
     assert expected and dict(zip(zip(i.tolist(), j.tolist(), strict=True), iou, strict=True)) == pytest.approx(expected)
 
 
-def test_pairs_of_groups_are_complete_where_groups_are_empty_or_unsorted() -> None:
-    first, second = np.array([3, 1, 1, 7]), np.array([1, 3, 1, 9])
-    found = {(int(a), int(b)) for i, j in pairs_of_groups(first, second) for a, b in zip(i, j, strict=True)}
-    assert found == {(0, 1), (1, 0), (1, 2), (2, 0), (2, 2)}
+@settings(max_examples=25)
+@given(st.integers(0, 10**6), st.integers(0, 12), st.integers(0, 12))
+def test_every_pair_of_a_group_that_meets_is_looked_at(seed: int, rows: int, columns: int) -> None:
+    generator = np.random.default_rng(seed)
+    first, second = (
+        np.sort(generator.integers(-20, 20, (count, 2, 2)) * 1.0, axis=1).reshape(-1, 4) for count in (rows, columns)
+    )
+    groups = generator.integers(0, 4, rows), generator.integers(1, 6, columns)
+    found = [
+        pair for i, j in pairs_that_may_meet(first, groups[0], second, groups[1]) for pair in zip(i, j, strict=True)
+    ]
+    assert len(found) == len(set(found)) and all(groups[0][i] == groups[1][j] for i, j in found)
+    meeting = {
+        (i, j)
+        for i in range(rows)
+        for j in range(columns)
+        if groups[0][i] == groups[1][j]
+        and (np.minimum(first[i, 2:], second[j, 2:]) > np.maximum(first[i, :2], second[j, :2])).all()
+    }
+    assert meeting <= set(found)
+
+
+def test_nothing_matches_nothing() -> None:
     none = match_quads(np.zeros((0, 4, 2)), np.zeros(0, int), turned(2, 0), np.zeros(2, int), threshold=0.5)
     assert not any(len(part) for part in none)
 

@@ -49,7 +49,7 @@ def made(rule: Rule, *, empty: bool = False) -> Loaded:
         owners = np.arange(80) // 5  # more images than the ten that count, of which four are asked
         matrix = np.full((16, 80), np.nan) if empty else (owners == np.arange(16)[:, None]).astype(float)
         captions = group_captions(owners, 16)
-        extras = {"by_image": block_of_matrix(matrix), "by_caption": block_of_matrix(matrix.T), "owners": owners,
+        extras = {"by_image": block_of_matrix(matrix), "by_caption": matrix, "owners": owners,
                   "captions": captions}  # fmt: skip
         targets, said = [captions[number].tolist() for number in range(4)], list(range(4))
     elif rule.reader is read_class_scores:

@@ -37,6 +37,17 @@ def test_ranks_are_those_of_a_stable_sort(later_first: bool, monkeypatch: pytest
         assert rank == min(np.flatnonzero(order == column)[0] for column in columns)
 
 
+@pytest.mark.parametrize("later_first", [True, False])
+def test_columns_rank_as_the_rows_of_the_transposed_matrix(later_first: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranks, "_VALUES", 70)
+    generator = np.random.default_rng(4)
+    matrix, right = generator.integers(0, 6, (20, 30)) / 8, generator.integers(0, 20, 30)
+    matrix[right[3], 3] = np.nan
+    found = ranks.rank_columns(matrix, right, later_first=later_first)
+    rows = ranks.rank_right(ranks.block_of_matrix(matrix.T), right[:, None], 20, later_first=later_first)
+    assert np.array_equal(found, rows) and found[3] == 20
+
+
 def test_embeddings_rank_as_their_similarities() -> None:
     generator = np.random.default_rng(1)
     images, texts = generator.normal(size=(12, 8)), generator.normal(size=(60, 8))
