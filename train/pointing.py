@@ -12,8 +12,8 @@ from __future__ import annotations
 import vlm.compat  # noqa: F401  # isort: skip
 
 import math
+import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -23,7 +23,7 @@ from data_engine.templates import NONE
 from vlm.geometry.convert import to_hbb, to_obb
 from vlm.geometry.shapes import OBB
 from vlm.model import NadirForConditionalGeneration
-from vlm.pointer import CENTRE, CHANNELS, FINE, HEAT, SIDES, SIZE, TURN, Pointer, cell_size
+from vlm.pointer import CENTRE, CHANNELS, FINE, HEAT, NUMBERS, SIDES, SIZE, TURN, Pointer, cell_size
 from vlm.positions import grid_points
 from vlm.records import Region, Turn
 
@@ -36,6 +36,14 @@ LEAST_SPREAD = 0.4
 """Its least value in cells."""
 HELD_FROM = 0.6
 """Heat from which a cell is also asked for the box."""
+NEAR = 0.1
+"""Error in cells (or in the logarithm of a length) from which the box's loss is linear."""
+MOST_TOLD = 16
+"""Regions of an image that the truth tells."""
+CERTAINTY = (0.25, 0.9)
+"""Range of the certainties with which the truth is told."""
+ORACLE = 0.6
+"""Share of the answers about places for which the truth is told."""
 LEAST_SIDE = 0.05
 """Least side of a box in cells."""
 MOST_REGIONS = 64
@@ -93,43 +101,104 @@ def describe(region: Region, size: tuple[int, int]) -> list[float]:
     return [*upright, obb.w / longer, obb.h / longer, math.sin(twice), math.cos(twice), 1.0]
 
 
-@dataclass
+def true_numbers(turn: Turn, sizes: Sequence[tuple[int, int]], rng: random.Random) -> torch.Tensor:
+    """Give what a pointer that is right tells of each of the images, (I, MOST_TOLD, 11): in any order, how surely.
+
+    Nine numbers as of vlm.pointer.read_boxes, the certainty, and 1 where this is told instead of what was found: for
+    ORACLE of the answers that are about places. The sides of an upright box are its own, its angle the longer one's.
+    """
+    told = torch.zeros(len(sizes), MOST_TOLD, NUMBERS + 2)
+    about_places = bool(turn.answer.regions) or turn.answer.template == NONE
+    told[..., -1] = float(about_places and rng.random() < ORACLE)
+    for image in range(len(sizes)):
+        regions = [region for region in turn.answer.regions if region.image == image]
+        rng.shuffle(regions)
+        sure = sorted((rng.uniform(*CERTAINTY) for _ in regions), reverse=True)
+        for number, region in enumerate(regions[:MOST_TOLD]):
+            box, obb = to_hbb(region.geometry), to_obb(region.geometry)
+            width, height = sizes[image]
+            values = [box.x1 / width, box.y1 / height, box.x2 / width, box.y2 / height]
+            values += [obb.cx / width, obb.cy / height, obb.w / max(width, height), obb.h / max(width, height)]
+            clipped = [min(max(value, 0.0), 1.0) for value in values]
+            told[image, number, :-1] = torch.tensor([*clipped, obb.angle_deg / 1000, sure[number]])
+    return told
+
+
 class PointerLoss:
-    """Listen to a pointer and score what it said in the latest forward pass."""
+    """Listen to a pointer, score what it said in the latest forward pass, and now and then tell the truth for it.
 
-    pointer: Pointer
+    `truth` (I, MOST_TOLD, 11) holds the `true_numbers` of the images of the next forward pass, in order; None leaves
+    all as found. With the truth in its place what is told is worth copying from the first step on, long before the
+    pointer is right.
+    """
 
-    def __post_init__(self) -> None:
+    def __init__(self, pointer: Pointer) -> None:
+        self.truth: torch.Tensor | None = None
         self._said: torch.Tensor | None = None
-        self.pointer.say.register_forward_hook(self._keep)
+        pointer.say.register_forward_hook(self._keep)
+        pointer.choose.register_forward_hook(self._tell_truth)
 
     def _keep(self, module: nn.Module, inputs: Sequence[torch.Tensor], output: torch.Tensor) -> None:
         del module, inputs
         self._said = output
 
-    def __call__(self, targets_TAC: torch.Tensor) -> torch.Tensor:
-        """Give the focal loss of the heat, per region's cell, plus smooth L1 of place, size and angle."""
+    def _tell_truth(
+        self, module: nn.Module, inputs: Sequence[torch.Tensor], output: list[tuple[torch.Tensor, torch.Tensor]]
+    ) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        del module, inputs
+        if self.truth is None:
+            return output
+        told = []
+        for (numbers, certainty), truth in zip(output, self.truth.to(output[0][0]), strict=True):
+            if truth[0, -1] > 0:
+                truth = functional.pad(truth, (0, 0, 0, max(0, len(numbers) - len(truth))))[: len(numbers)]
+                numbers, certainty = truth[:, :NUMBERS], truth[:, NUMBERS]
+            told.append((numbers, certainty))
+        return told
+
+    def __call__(self, targets_TAC: torch.Tensor, counts_3: torch.Tensor | None = None) -> torch.Tensor:
+        """Give the focal loss of the heat, per region's cell, plus smooth L1 of place, size and angle.
+
+        The means are over `counts_3` where given: those of a whole step, of which these targets are one process's part.
+        """
         assert self._said is not None
         said = self._said.float().flatten(2).transpose(1, 2)
         known = targets_TAC[..., KNOWN].amax(1) > 0
         if not bool(known.any()):
             return 0.0 * said.sum()
+        peaks, boxes, turns = (count_targets(targets_TAC) if counts_3 is None else counts_3).clamp(min=1)
         said, meant = said[known], targets_TAC[known]
         held, turned = meant[..., HELD] > 0, meant[..., TURNED] > 0
-        loss = focal_loss(said[..., HEAT], meant[..., HEAT])
+        loss = focal_loss(said[..., HEAT], meant[..., HEAT], peaks)
         if bool(held.any()):
-            loss = loss + functional.smooth_l1_loss(said[held][:, CENTRE], meant[held][:, CENTRE])
-            loss = loss + functional.smooth_l1_loss(said[held][:, SIZE], meant[held][:, SIZE])
+            loss = loss + (_away(said[held], meant[held], CENTRE) + _away(said[held], meant[held], SIZE)) / boxes
         if bool(turned.any()):
-            loss = loss + functional.smooth_l1_loss(said[turned][:, SIDES], meant[turned][:, SIDES])
-            loss = loss + functional.smooth_l1_loss(said[turned][:, TURN], meant[turned][:, TURN])
+            loss = loss + (_away(said[turned], meant[turned], SIDES) + _away(said[turned], meant[turned], TURN)) / turns
         return loss
 
 
-def focal_loss(logits: torch.Tensor, heat: torch.Tensor) -> torch.Tensor:
+def count_targets(targets_TAC: torch.Tensor) -> torch.Tensor:
+    """Count what the means of the loss are over: peaks of heat, cells with a box, cells with an angle; (3,)."""
+    meant = targets_TAC[targets_TAC[..., KNOWN].amax(1) > 0]
+    peaks, boxes, turns = meant[..., HEAT] >= 1, meant[..., HELD] > 0, meant[..., TURNED] > 0
+    return torch.stack([marked.sum().float() for marked in (peaks, boxes, turns)])
+
+
+def _away(said: torch.Tensor, meant: torch.Tensor, channels: slice) -> torch.Tensor:
+    """Sum the smooth L1 losses of cells, each the mean of its two channels."""
+    return functional.smooth_l1_loss(said[:, channels], meant[:, channels], reduction="sum") / 2
+
+
+def _box_loss(said: torch.Tensor, meant: torch.Tensor, *channels: slice) -> torch.Tensor:
+    """Give the sum of smooth L1 over channels; below NEAR cells it is quadratic."""
+    losses = [functional.smooth_l1_loss(said[:, pair], meant[:, pair], beta=NEAR) for pair in channels]
+    return torch.stack(losses).sum()
+
+
+def focal_loss(logits: torch.Tensor, heat: torch.Tensor, count: torch.Tensor | None = None) -> torch.Tensor:
     """Give CenterNet's penalty-reduced focal loss (equation 1 with alpha 2 and beta 4), over its number of peaks."""
     p = logits.sigmoid()
     peaks = (heat >= 1).float()
     hit = peaks * (1 - p).square() * functional.logsigmoid(logits)
     miss = (1 - peaks) * (1 - heat).pow(4) * p.square() * functional.logsigmoid(-logits)
-    return -(hit + miss).sum() / peaks.sum().clamp(min=1)
+    return -(hit + miss).sum() / (peaks.sum().clamp(min=1) if count is None else count)

@@ -48,7 +48,8 @@ class Round:
     """Name what is trained for how many minutes, at which learning rates, and by whose stage."""
 
     stage: Literal["clip", "align", "sft", "grpo"]
-    minutes: float
+    minutes: float = 0.0
+    """0 for a round that stops by its steps."""
     learning_rate: float = 1e-3
     rates: Rates = field(default_factory=lambda: Rates(encoder=0.0))
     """The table of modules: factors on the learning rate."""
@@ -100,8 +101,6 @@ class Recipe:
 
 STORE: Final = "store"
 """The source of a share that is a store of the data engine."""
-ENDLESS: Final = 1e6
-"""Minutes of a round that stops by its steps."""
 NANO_CLIP: dict[str, Any] = {
     "embed_dim": 256,
     "vision_cfg": {"timm_model_name": "tf_efficientnet_lite0", "timm_proj": "", "image_size": 128},
@@ -203,7 +202,7 @@ def smoke() -> Recipe:
         "tile_px": 32,
         "fit_factor": 1.0,
         "default_tiles": 5,
-        "query_grid": 2,
+        "query_grid": 3,
         "free_queries": 1,
         "pointer_width": 8,
     }
@@ -232,31 +231,31 @@ def full() -> Recipe:
         synth_weight=0.0,
         scenes=0,
         bf16=True,
-        rounds=(Round("sft", ENDLESS, learning_rate=1e-4, rates=rates),),
+        rounds=(Round("sft", learning_rate=1e-4, rates=rates),),
     )
 
 
 def lora() -> Recipe:
     """Give the recipe that leaves the encoder and the language model as they are, but for low-rank additions to it."""
-    tuned = Round("sft", ENDLESS, learning_rate=1e-4, rates=Rates(encoder=0.0), adapter=Adapter("lora"))
+    tuned = Round("sft", learning_rate=1e-4, rates=Rates(encoder=0.0), adapter=Adapter("lora"))
     return replace(full(), name="lora", rounds=(tuned,))
 
 
 def qlora() -> Recipe:
     """Give the recipe of `lora` with the language model's own matrices in 4 bits."""
-    tuned = Round("sft", ENDLESS, learning_rate=1e-4, rates=Rates(encoder=0.0), adapter=Adapter("qlora"))
+    tuned = Round("sft", learning_rate=1e-4, rates=Rates(encoder=0.0), adapter=Adapter("qlora"))
     return replace(full(), name="qlora", rounds=(tuned,))
 
 
 def projector() -> Recipe:
     """Give the recipe that trains the projector alone (as RS-CapRet does): the least that can be tuned."""
     rates = Rates(encoder=0.0, qformer=0.0, difference=0.0, pointer=0.0, llm=0.0)
-    return replace(full(), name="projector", rounds=(Round("sft", ENDLESS, learning_rate=1e-3, rates=rates),))
+    return replace(full(), name="projector", rounds=(Round("sft", learning_rate=1e-3, rates=rates),))
 
 
 def align() -> Recipe:
     """Give the recipe that trains what joins encoder and language model, before either is touched."""
-    aligned = Round("align", ENDLESS, learning_rate=1e-4, rates=Rates(encoder=0.0, llm=0.0))
+    aligned = Round("align", learning_rate=1e-4, rates=Rates(encoder=0.0, llm=0.0))
     return replace(full(), name="align", rounds=(aligned,))
 
 

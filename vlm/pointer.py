@@ -65,6 +65,7 @@ class Pointer(nn.Module):
         self.about = nn.Embedding(max(1, self.boxes) * NUMBERS, llm_width)
         self.certain = nn.Linear(1, llm_width, bias=False)
         self.negative = nn.Linear(1, llm_width, bias=False)
+        self.choose = Choice()
         setattr(self.say, "start", doubt)  # noqa: B010
         setattr(self.place, "start", nothing)  # noqa: B010
         setattr(self.about, "start", tell_apart)  # noqa: B010
@@ -81,9 +82,8 @@ class Pointer(nn.Module):
         """Give what is added to each visual token of each tile, (N, Q, E); tile by tile the best boxes of its image."""
         said = self.find(keys_NLK, grid, frames_N4, words_NTE, mask_NT).detach().float()
         told = []
-        for tiles, frames in zip(said.split(num_tiles.tolist()), frames_N4.split(num_tiles.tolist()), strict=True):
-            numbers, certainty = best_boxes(tiles, frames, self.boxes * len(tiles))
-            told.append(self._tell(numbers, certainty, keys_NLK.dtype).unflatten(0, (len(tiles), -1)))
+        for tiles, found in zip(num_tiles.tolist(), self.choose(said, frames_N4, num_tiles, self.boxes), strict=True):
+            told.append(self._tell(*found, keys_NLK.dtype).unflatten(0, (tiles, self.boxes * NUMBERS)))
         return functional.pad(torch.cat(told), (0, 0, 0, self.tokens - self.boxes * NUMBERS))
 
     def find(
@@ -116,6 +116,20 @@ class Pointer(nn.Module):
         minus = self.negative((numbers_M9 < 0).to(dtype).flatten().unsqueeze(-1))
         written = self.tell(code.to(dtype)) + kind + minus + self.certain(sure.to(dtype))
         return (sure / SURE).clamp(max=1).to(dtype) * written
+
+
+class Choice(nn.Module):
+    """Choose the best boxes of each image; a module of its own so that training can put the truth in their place."""
+
+    def forward(
+        self, said_N9RC: torch.Tensor, frames_N4: torch.Tensor, num_tiles: torch.Tensor, boxes: int
+    ) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Give `best_boxes` of each of the I images, `boxes` for each of its tiles."""
+        counts = num_tiles.tolist()
+        return [
+            best_boxes(said, frames, boxes * len(said))
+            for said, frames in zip(said_N9RC.split(counts), frames_N4.split(counts), strict=True)
+        ]
 
 
 def best_boxes(said_N9RC: torch.Tensor, frames_N4: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.vlm.tiny import build_tiny
-from train.pointing import HELD, KNOWN, TURNED, PointerLoss, focal_loss, pointer_cells, pointer_targets
+from train.pointing import HELD, KNOWN, TURNED, PointerLoss, focal_loss, pointer_cells, pointer_targets, true_numbers
 from vlm.geometry import to_obb
 from vlm.geometry.shapes import HBB, OBB
 from vlm.pointer import HEAT, cell_size, read_boxes
@@ -85,6 +86,43 @@ def test_the_focal_loss_is_least_when_the_heat_is_said() -> None:
     right[0, 20] = 9.0
     wrong = right.flip(1)
     assert focal_loss(right, heat) < 1e-3 < focal_loss(torch.zeros(1, 64), heat) < focal_loss(wrong, heat)
+
+
+def test_the_truth_is_what_a_pointer_that_is_right_tells() -> None:
+    shapes = (HBB(64, 128, 192, 256), OBB(320, 256, 64, 32, -30.0))
+    told = [true_numbers(where(*shapes), SIZES, random.Random(seed)) for seed in range(40)]
+    assert 0.4 < sum(float(truth[0, 0, -1]) for truth in told) / len(told) < 0.8, "not always the truth is told"
+    assert len({float(truth[0, 0, 0]) for truth in told}) == 2, "either box comes first"
+    (truth,) = told[0]
+    box, obb = sorted(truth[:2].tolist())
+    assert box[:8] == pytest.approx([0.1, 0.25, 0.3, 0.5, 0.2, 0.375, 0.2, 0.2])
+    assert obb[4:9] == pytest.approx([0.5, 0.5, 0.1, 0.05, -0.03])
+    assert truth[0, 9] >= truth[1, 9] > 0 and not truth[2:, :10].any()
+
+
+def test_words_are_never_told_a_truth_and_nothing_there_is_one() -> None:
+    said = [Turn("What?", Answer(text, task="ground")) for text in ("a port", "none")]
+    port, none = ([true_numbers(turn, SIZES, random.Random(seed))[0, 0, -1] for seed in range(20)] for turn in said)
+    assert not any(port) and any(none)
+
+
+def test_the_truth_comes_in_the_place_of_what_was_found_where_it_is_told() -> None:
+    model, _ = build_tiny()
+    assert model.pointer is not None
+    loss = PointerLoss(model.pointer)
+    truth = torch.zeros(2, 16, 11)
+    truth[1, 0] = torch.tensor([0.1, 0.2, 0.3, 0.4, 0.2, 0.3, 0.2, 0.2, 0.0, 0.9, 1.0])
+    truth[1, 1:, -1] = 1.0
+    said = torch.randn(3, 9, CELLS, CELLS)
+    counts = torch.tensor([1, 2])
+    found = model.pointer.choose(said, FRAMES[:3], counts, 2)
+    loss.truth = truth
+    told = model.pointer.choose(said, FRAMES[:3], counts, 2)
+    assert all(torch.equal(a, b) for a, b in zip(found[0], told[0], strict=True))
+    numbers, certainty = told[1]
+    assert len(numbers) == len(found[1][0]) == 4
+    assert numbers[0].tolist() == pytest.approx(truth[1, 0, :9].tolist()) and not numbers[1:].any()
+    assert certainty.tolist() == pytest.approx([0.9, 0.0, 0.0, 0.0])
 
 
 def test_the_pointer_learns_to_say_where() -> None:

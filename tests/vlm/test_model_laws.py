@@ -148,6 +148,6 @@ def test_an_untrained_model_lets_the_image_through(pictures: list[np.ndarray]) -
 
 
 def test_costs_follow_the_tiles(tiny: Nadir) -> None:
-    assert tiny.model.visual_tokens(3) == 3 * 5
+    assert tiny.model.visual_tokens(3) == 3 * (3 * 3 + 1)
     assert tiny.model.flops_per_image(6) == 6 * tiny.model.flops_per_image(1) > 0
     assert tiny.model.kv_bytes_per_token() == 2 * 2 * 1 * 16 * 4
