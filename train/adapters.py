@@ -11,6 +11,7 @@ import vlm.compat  # noqa: F401  # isort: skip
 
 import json
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -128,23 +129,37 @@ def quantize_layers(model: nn.Module, names: list[str]) -> None:
     cast(Any, model).is_loaded_in_4bit = True
 
 
-def merge_adapter(model: NadirForConditionalGeneration) -> None:
+def merge_adapter(model: NadirForConditionalGeneration, *, leave: tuple[str, ...] = ()) -> None:
     """Add an adapter to the weights that it stands beside, in place; the model is then like any other.
 
-    4-bit layers become ordinary ones that hold what they computed with, so that merging changes no answer.
+    That of the modules in `leave` is taken out instead. 4-bit layers become ordinary ones that hold what they computed
+    with, so that merging changes no answer.
     """
     for name, layer in list(_lora_layers(model)):
         base = layer.get_base_layer()
         weight = _dense(base)
-        delta = sum((layer.get_delta_weight(key) for key in layer.lora_A), torch.zeros(())).to(weight.dtype)
+        if module_of(f"{name}.") not in leave:
+            weight = weight + sum(layer.get_delta_weight(key) for key in layer.lora_A).to(weight.dtype)
         merged = nn.Linear(base.in_features, base.out_features, bias=base.bias is not None, device="meta")
-        merged.weight = nn.Parameter(weight + delta)
-        merged.bias = base.bias
+        merged.weight, merged.bias = nn.Parameter(weight.detach()), base.bias
         parent, _, last = name.rpartition(".")
         setattr(model.get_submodule(parent), last, merged)
     for mark in ("adapter", "is_loaded_in_4bit"):
         if hasattr(model, mark):
             delattr(model, mark)
+
+
+def save_language_adapter(model: NadirForConditionalGeneration, folder: Path, *, base: str) -> None:
+    """Write the language model's part of an adapter in peft's format, as vLLM takes it beside the base."""
+    config, _ = cast(Any, model).adapter
+    own = model.state_dict()
+    lora = {PEFT + name.replace(".default.", "."): own[name].contiguous() for name in own if LORA in name}
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({name: lora[name] for name in lora if _in_llm(name.removeprefix(PEFT))}, folder / WEIGHTS)
+    alone = copy(config)
+    alone.base_model_name_or_path = base
+    alone.target_modules = {name.rpartition(".")[2] for name in config.target_modules if _in_llm(name)}
+    alone.save_pretrained(folder)
 
 
 def save_adapted(model: NadirForConditionalGeneration, processor: NadirProcessor, folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
@@ -100,20 +99,5 @@ def rate_groups(
     )
 
 
-def describe_modules(model: nn.Module, rates: Rates, learning_rate: float) -> list[str]:
-    """Write the table of modules: parameters, of which trained, learning rate; one line each."""
-    lines = [f"{'module':<12} {'parameters':>13} {'trained':>13}  learning rate"]
-    for module, rate in rates.table().items():
-        own = [(p.numel(), p.requires_grad) for name, p in model.named_parameters() if module_of(name) == module]
-        trained = _total(count for count, trains in own if trains)
-        peak = f"{rate * learning_rate:.2g}" if trained else "frozen"
-        lines.append(f"{module:<12} {_total(count for count, _ in own):>13,} {trained:>13,}  {peak}")
-    return lines
-
-
 def _decays(name: str, parameter: nn.Parameter) -> bool:
     return parameter.ndim > 1 and "embed_tokens" not in name
-
-
-def _total(counts: Iterable[int]) -> int:
-    return sum(counts)
