@@ -15,6 +15,8 @@ DATA ?= ../shared/data
 EVAL ?= $(if $(MODEL)$(LIMIT),out/eval/own,out/eval)
 SCORES ?= $(if $(MODEL)$(LIMIT),$(EVAL)/scores.md,docs/scores.md)
 SUITE ?= all
+RUN_ARGS = $(if $(MODEL),--model '$(MODEL)') $(if $(DIALECT),--dialect $(DIALECT)) $(if $(LIMIT),--limit $(LIMIT)) \
+  $(if $(PROTOCOL),--protocol '$(PROTOCOL)') $(EVAL_ARGS)
 QUIET := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
 .PHONY: help
@@ -67,10 +69,12 @@ format: $(INSTALLED) ## let ruff format and fix what it can
 	$(PY) -m ruff format .
 
 .PHONY: eval
-eval: $(INSTALLED) ## score a model (SUITE=rsicd-scene MODEL=folder or http://host:8000/v1 LIMIT=100 DATA=public datasets)
-	$(PY) -m data_engine.cases $(SUITE) $(DATA) out/eval/cases
-	$(PY) -m eval_suites run $(SUITE) --cases out/eval/cases --out $(EVAL) \
-	  $(if $(MODEL),--model '$(MODEL)') $(if $(DIALECT),--dialect $(DIALECT)) $(if $(LIMIT),--limit $(LIMIT))
+eval: $(INSTALLED) ## score a model (SUITE=xlrs DATA=~/xlrs MODEL=folder or http://host:8000/v1 LIMIT=200 PROTOCOL=official)
+	@if [ "$(SUITE)" != all ] && ! $(PY) -m eval_suites list --cases | grep -qx -- "$(SUITE)"; then \
+	  exec $(PY) -m eval_suites run $(SUITE) --data "$(DATA)" --out out/eval/own $(RUN_ARGS); \
+	fi; \
+	$(PY) -m data_engine.cases $(SUITE) $(DATA) out/eval/cases && \
+	$(PY) -m eval_suites run $(SUITE) --cases out/eval/cases --out $(EVAL) $(RUN_ARGS) && \
 	$(PY) -m eval_suites report $(EVAL) $(SCORES) $(if $(MODEL)$(LIMIT),,--into README.md --into vlm/nano/README.md)
 
 .PHONY: nano

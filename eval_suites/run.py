@@ -1,9 +1,9 @@
-"""A run: ask a model every case, with and without the images, keep each answer at once, then score and write.
+"""A run: ask a model every case, with and without the images, then score, probe and write.
 
 `out`/SUITE/ holds samples.jsonl (prompt, raw output, parsed answer, target, score, explanation), blind.jsonl (the same
-without the images), run.json (what was asked of whom) and result.json. A run that was cut off goes on where it stopped
-when run.json is the same, and starts anew when the model or the cases are others. The answers do not depend on the
-batches.
+without the images), shuffled.jsonl and probe-NAME.jsonl where they were asked for, run.json (what was asked of whom)
+and result.json. A run that was cut off goes on where it stopped when run.json is the same, and starts anew when the
+model or the cases are others. Another protocol scores the same answers again.
 """
 
 from __future__ import annotations
@@ -11,34 +11,44 @@ from __future__ import annotations
 import json
 import logging
 import math
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from eval_suites.baselines import BLIND
 from eval_suites.cases import Case, CaseFile, count_groups, pick_cases
-from eval_suites.measure import Measure, score_gain, score_measure
+from eval_suites.measure import Measure, Value, build_mean, score_gain, score_measure, score_measures
 from eval_suites.models.answerer import Answerer
+from eval_suites.probes import Probe, probe_case, survives
+from eval_suites.rules.rule import Number
 from eval_suites.scored import Scored
-from eval_suites.suites import Suite
+from eval_suites.size_tables import size_tables
+from eval_suites.suites.suite import Suite
+from eval_suites.sweeps import Outputs, Sweep, Track, ask_sweep, build_running, load_outputs, shuffle_images
 from vlm.output import write_text
+
+__all__ = ["RunConfig", "load_outputs", "run_suite", "write_samples"]
 
 LOG = logging.getLogger("nadir.eval")
 LIMIT_SEED = 0
-SAMPLES = ("samples.jsonl", "blind.jsonl")
-RUNNING_S, RUNNING_CASES = 5.0, 2000
-Track = Callable[[str, int, int, str], None]
-Running = Callable[[Sequence[Case], Sequence[str]], str]
+SAMPLES, BLIND_FILE, SHUFFLED_FILE = "samples.jsonl", "blind.jsonl", "shuffled.jsonl"
+SHUFFLED = "shuffled (the images of another case)"
+Values = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class RunConfig:
-    """Say how a run goes: cases a batch (None: as the model likes it), and how many cases (None: all, else seeded)."""
+    """Say how a run goes: cases a batch (None: as the model likes it), how many cases (None: all, else seeded).
+
+    `shuffled` asks once more with the images of other cases; `probes` are asked beside; `blind` may be left out.
+    """
 
     batch: int | None = None
     limit: int | None = None
+    blind: bool = True
+    shuffled: bool = False
+    probes: tuple[Probe, ...] = ()
 
 
 def run_suite(
@@ -58,38 +68,24 @@ def run_suite(
     folder = out / suite.name
     folder.mkdir(parents=True, exist_ok=True)
     cases = pick_cases(file.cases, config.limit, seed=LIMIT_SEED)
-    identity = {"suite": suite.name, "cases": file.digest, "model": answerer.digest, "tokens": suite.max_new_tokens}
-    _claim(folder, identity)
+    _claim(
+        folder, {"suite": suite.name, "cases": file.digest, "model": answerer.digest, "tokens": suite.max_new_tokens}
+    )
     answerer.begin(folder)
-    options: dict[str, Any] = {"training": file.training, "dialect": answerer.dialect}
-    groups = [case.group for case in cases]
-
-    ways = (False, True) if answerer.sees else (False,)
-    outputs = {}
-    for blind in ways:
-        running = None if blind or not suite.running else _running(suite, options)
-        path = folder / SAMPLES[blind]
-        outputs[blind] = ask_cases(cases, answerer, suite, path, config, blind=blind, track=track, running=running)
-    judged = {blind: suite.scorer(cases, outputs[blind], **options) for blind in ways}
-    for blind in ways:
-        write_samples(folder / SAMPLES[blind], cases, outputs[blind], judged[blind])
-    scored, scored_blind = judged[False], judged.get(True)
-    baselines = {BLIND: _values(scored_blind.measures, groups)} if scored_blind else {}
-    for baseline in suite.baselines:
-        baselines[baseline.name] = _values(baseline.measure(cases, file.training, suite.scorer), groups)
-    gain = score_gain(scored.find(suite.headline), scored_blind.find(suite.headline), groups) if scored_blind else None
+    asking = _Asking(suite, file, answerer, folder, config, track)
+    outputs = {SAMPLES: asking.ask(cases, SAMPLES, running=suite.running)}
+    if answerer.sees and config.blind:
+        outputs[BLIND_FILE] = asking.ask(cases, BLIND_FILE, blind=True)
+    if answerer.sees and config.shuffled:
+        outputs[SHUFFLED_FILE] = asking.ask(shuffle_images(cases), SHUFFLED_FILE)
+    probed = {probe.name: asking.probe(probe, cases, outputs[SAMPLES]) for probe in config.probes if answerer.sees}
+    judged = {name: asking.score(cases, told) for name, told in outputs.items()}
+    for name, told in outputs.items():
+        write_samples(folder / name, cases, told, judged[name])
     result = {
-        "suite": suite.name,
-        "title": f"{suite.title} ({file.split})",
-        "protocol": suite.protocol,
-        "n": len(cases),
-        "of": len(file.cases),
-        "groups": count_groups(cases),
-        "headline": suite.headline,
-        "lower_is_better": suite.lower_is_better,
-        "scores": _values(scored.measures, groups),
-        "gain_over_blind": asdict(gain) if gain else None,
-        "baselines": baselines,
+        **_describe(suite, file, cases),
+        **_numbers(suite, file, cases, judged),
+        "probes": probed,
         "model": {"name": answerer.name, "digest": answerer.digest, **answerer.facts},
         **facts,
     }
@@ -97,86 +93,121 @@ def run_suite(
     return result
 
 
-def ask_cases(
-    cases: Sequence[Case],
-    answerer: Answerer,
-    suite: Suite,
-    path: Path,
-    config: RunConfig,
-    *,
-    blind: bool,
-    track: Track,
-    running: Running | None = None,
-) -> list[str]:
-    """Give the outputs in the order of the cases, asking only those that `path` does not hold yet.
-
-    Without images, cases of the same instruction are the same question and are asked once. `running` gives the score
-    of what is answered so far, for the progress.
-    """
-    known = load_outputs(path)
-    shared = {case.instruction: known[case.id] for case in cases if blind and case.id in known}
-    todo = [case for case in cases if case.id not in known]
-    asked = _one_per_instruction(todo, shared) if blind else todo
-    ordered = sorted(asked, key=_likeness)
-    title = f"{suite.name}{' blind' if blind else ''}"
-    size = config.batch or answerer.batch
-    with path.open("a", encoding="utf-8") as file:
-        track(title, 0, len(ordered), "")
-        for start in range(0, len(ordered), size):
-            batch = ordered[start : start + size]
-            outputs = answerer.ask(batch, max_new_tokens=suite.max_new_tokens, blind=blind)
-            for done, (case, output) in enumerate(zip(batch, outputs, strict=True), start=start + 1):
-                known[case.id] = shared[case.instruction] = output
-                file.write(json.dumps({"id": case.id, "prompt": case.instruction, "output": output}) + "\n")
-                file.flush()
-                score = running(ordered[:done], [known[one.id] for one in ordered[:done]]) if running else ""
-                track(title, done, len(ordered), score)
-    return [known[case.id] if case.id in known else shared[case.instruction] for case in cases]
-
-
-def load_outputs(path: Path) -> dict[str, str]:
-    """Read the outputs in a file of samples by case id; from a line that was cut off on, the file is shortened."""
-    if not path.exists():
-        return {}
-    found: dict[str, str] = {}
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    for number, line in enumerate(lines):
-        row = _parse_row(line)
-        if row is None:
-            LOG.warning("%s was cut off at line %d: the run goes on from there", path, number + 1)
-            write_text(path, "".join(lines[:number]))
-            break
-        found[row["id"]] = row["output"]
-    return found
-
-
-def write_samples(path: Path, cases: Sequence[Case], outputs: Sequence[str], scored: Scored) -> None:
+def write_samples(path: Path, cases: Sequence[Case], outputs: Outputs, scored: Scored) -> None:
     """Write one line a case: prompt, raw output, and what the scorer made of it."""
     lines = [
         json.dumps(
-            {"id": case.id, "category": case.category, "prompt": case.instruction, "output": output, **asdict(row)}
+            {
+                "id": case.id,
+                "group": case.group,
+                "category": case.category,
+                "prompt": case.instruction,
+                "output": output,
+                **asdict(row),
+            }
         )
         for case, output, row in zip(cases, outputs, scored.rows, strict=True)
     ]
     write_text(path, "\n".join(lines) + "\n")
 
 
-def _running(suite: Suite, options: dict[str, Any]) -> Running:
-    """Build what scores the newest answers now and then, and takes a twentieth of the time at most."""
-    due, shown = time.monotonic() + RUNNING_S, ""
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """Hold what every sweep of a run shares."""
 
-    def score(cases: Sequence[Case], outputs: Sequence[str]) -> str:
-        nonlocal due, shown
-        began = time.monotonic()
-        if began >= due:
-            scored = suite.scorer(cases[-RUNNING_CASES:], outputs[-RUNNING_CASES:], **options)
-            measure = scored.find(suite.headline)
-            value = float(measure.combine(measure.parts.sum(axis=0)))
-            ended = time.monotonic()
-            due, shown = ended + max(RUNNING_S, 20 * (ended - began)), f"{suite.headline} {value:.3f}"
-        return shown
+    suite: Suite
+    file: CaseFile
+    answerer: Answerer
+    folder: Path
+    config: RunConfig
+    track: Track
 
-    return score
+    def ask(self, cases: Sequence[Case], name: str, *, blind: bool = False, running: bool = False) -> Outputs:
+        """Ask one sweep; its file names it."""
+        kind = name.removesuffix(".jsonl")
+        title = self.suite.name if name == SAMPLES else f"{self.suite.name} {kind}"
+        shown = build_running(self.suite, self.file.training, self.answerer.dialect) if running else None
+        sweep = Sweep(title, cases, self.folder / name, blind, shown)
+        tokens = self.suite.max_new_tokens
+        return ask_sweep(sweep, self.answerer, tokens=tokens, batch=self.config.batch, track=self.track)
+
+    def score(self, cases: Sequence[Case], outputs: Outputs) -> Scored:
+        """Score the outputs of one sweep as answers to the cases."""
+        return self.suite.scorer(cases, outputs, training=self.file.training, dialect=self.answerer.dialect)
+
+    def probe(self, probe: Probe, cases: Sequence[Case], plain: Outputs) -> dict[str, Any]:
+        """Ask what a probe makes of the cases, and give the share of answers that survive."""
+        folder = self.folder / "probes" / probe.name
+        made = [(case, told or "", probe_case(probe, case, folder)) for case, told in zip(cases, plain, strict=True)]
+        pairs = [(case, told, other) for case, told, other in made if other is not None]
+        if not pairs:
+            return {"value": None, "standard_error": None, "n": 0}
+        told_probed = self.ask([other for _, _, other in pairs], f"probe-{probe.name}.jsonl")
+        same = [
+            survives(probe, case, told, other, other_told or "", self.answerer.dialect)
+            for (case, told, other), other_told in zip(pairs, told_probed, strict=True)
+        ]
+        return asdict(score_measure(build_mean(probe.name, same), [case.group for case, _, _ in pairs]))
+
+
+def _describe(suite: Suite, file: CaseFile, cases: Sequence[Case]) -> dict[str, Any]:
+    return {
+        "suite": suite.name,
+        "title": f"{suite.title} ({file.split})",
+        "protocol": suite.protocol,
+        "published": suite.published,
+        "n": len(cases),
+        "of": len(file.cases),
+        "groups": count_groups(cases),
+        "headline": suite.headline,
+        "lower_is_better": suite.lower_is_better,
+    }
+
+
+def _numbers(suite: Suite, file: CaseFile, cases: Sequence[Case], judged: Mapping[str, Scored]) -> dict[str, Any]:
+    """Give the scores with their errors, the gain over the blind sweep, all baselines, and tables by category."""
+    groups = [case.group for case in cases]
+    scored, blind = judged[SAMPLES], judged.get(BLIND_FILE)
+    baselines = {BLIND: _values(blind.measures, groups)} if blind else {}
+    if SHUFFLED_FILE in judged:
+        baselines[SHUFFLED] = _values(judged[SHUFFLED_FILE].measures, groups)
+    for baseline in suite.baselines:
+        baselines[baseline.name] = _values(baseline.measure(cases, file.training, suite.scorer), groups)
+    tables = {**scored.tables, **size_tables(cases, scored.rows)}
+    return {
+        "scores": _values(scored.measures, groups),
+        "gain_over_blind": asdict(_gain(scored, blind, suite.headline, groups)) if blind else None,
+        "baselines": baselines,
+        "tables": {title: _table(cells, groups) for title, cells in tables.items()},
+    }
+
+
+def _gain(scored: Scored, blind: Scored, headline: str, groups: Sequence[str]) -> Value:
+    first, second = scored.find(headline), blind.find(headline)
+    if isinstance(first, Measure) and isinstance(second, Measure):
+        return score_gain(first, second, groups)
+    values = _values([scored.find(headline)], groups)[headline], _values([blind.find(headline)], groups)[headline]
+    return Value(values[0]["value"] - values[1]["value"], None, values[0]["n"])
+
+
+def _values(measures: Iterable[Measure | Number], groups: Sequence[str]) -> Values:
+    """Give value, standard error and n of each measure, leaving out those that count nothing."""
+    return {name: value for name, value in _all_values([(one.name, one) for one in measures], groups) if value}
+
+
+def _table(cells: Mapping[str, Measure | Number], groups: Sequence[str]) -> Values:
+    return {name: value for name, value in _all_values(list(cells.items()), groups) if value}
+
+
+def _all_values(
+    named: Sequence[tuple[str, Measure | Number]], groups: Sequence[str]
+) -> list[tuple[str, dict[str, Any]]]:
+    drawn = iter(score_measures([one for _, one in named if isinstance(one, Measure)], groups))
+    found = [next(drawn) if isinstance(one, Measure) else Value(one.value, None, one.n) for _, one in named]
+    return [
+        (name, asdict(value) if math.isfinite(value.value) else {})
+        for (name, _), value in zip(named, found, strict=True)
+    ]
 
 
 def _claim(folder: Path, identity: dict[str, Any]) -> None:
@@ -184,32 +215,10 @@ def _claim(folder: Path, identity: dict[str, Any]) -> None:
     path = folder / "run.json"
     if path.exists() and path.read_text(encoding="utf-8") == json.dumps(identity):
         return
-    stale = [folder / name for name in (*SAMPLES, "result.json") if (folder / name).exists()]
+    named = (SAMPLES, BLIND_FILE, SHUFFLED_FILE, "result.json")
+    stale = [folder / name for name in named if (folder / name).exists()] + sorted(folder.glob("probe-*.jsonl"))
     if stale:
         LOG.info("%s holds answers of another model or to other cases: it starts anew", folder)
     for file in stale:
         file.unlink()
     write_text(path, json.dumps(identity))
-
-
-def _parse_row(line: str) -> dict[str, Any] | None:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError:
-        return None
-    return row if isinstance(row, dict) and line.endswith("\n") and {"id", "output"} <= row.keys() else None
-
-
-def _one_per_instruction(cases: Iterable[Case], shared: dict[str, str]) -> list[Case]:
-    return list({case.instruction: case for case in cases if case.instruction not in shared}.values())
-
-
-def _likeness(case: Case) -> tuple[Any, ...]:
-    """Sort cases so that a batch holds images of one size, which cost the same, and instructions of similar length."""
-    shown = [(case.window.w, case.window.h)] if case.window else list(case.sizes)
-    return len(case.images), shown, len(case.instruction), case.id
-
-
-def _values(measures: Iterable[Measure], groups: Sequence[str]) -> dict[str, dict[str, Any]]:
-    found = {measure.name: score_measure(measure, groups) for measure in measures}
-    return {name: asdict(value) for name, value in found.items() if math.isfinite(value.value)}

@@ -28,7 +28,7 @@ def build_box_scorer(kind: Literal["box", "obb"]) -> Scorer:
 
 def score_boxes(
     cases: Sequence[Case],
-    outputs: Sequence[str],
+    outputs: Sequence[str | None],
     *,
     training: Training,
     dialect: str = "nadir",
@@ -36,7 +36,7 @@ def score_boxes(
 ) -> Scored:
     """Give Acc@.5 and mean IoU over all cases, and Acc@.5 per category where there are several."""
     del training
-    rows = tuple(_judge(case, output, dialect, kind) for case, output in zip(cases, outputs, strict=True))
+    rows = tuple(_judge(case, output or "", dialect, kind) for case, output in zip(cases, outputs, strict=True))
     ious = [row.score for row in rows]
     return Scored(
         rows, (*box_measures(cases, ious, [value >= THRESHOLD for value in ious]), *score_rates(rows, geometry=True))

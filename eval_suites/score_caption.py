@@ -24,12 +24,12 @@ Texts = Mapping[str, list[str]]
 
 
 def score_captions(
-    cases: Sequence[Case], outputs: Sequence[str], *, training: Training, dialect: str = "nadir"
+    cases: Sequence[Case], outputs: Sequence[str | None], *, training: Training, dialect: str = "nadir"
 ) -> Scored:
     """Give CIDEr and BLEU-1 to 4; a row's score is its own CIDEr. Raises InputError where Java is missing."""
     del training, dialect
     references = {case.id: list(case.answers) for case in cases}
-    found = {case.id: [output] for case, output in zip(cases, outputs, strict=True)}
+    found = {case.id: [output or ""] for case, output in zip(cases, outputs, strict=True)}
     wanted_words, found_words = tokenize(references), tokenize(found)
     ciders = score_cider(wanted_words, found_words)
     rows = tuple(
@@ -38,7 +38,7 @@ def score_captions(
             " | ".join(dict.fromkeys(case.answers)),
             value,
             f"CIDEr {value:.3f}",
-            not output.strip(),
+            not (output or "").strip(),
         )
         for case, output, value in zip(cases, outputs, ciders, strict=True)
     )

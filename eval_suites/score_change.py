@@ -20,16 +20,17 @@ from vlm.records import Region
 
 
 def score_change_masks(
-    cases: Sequence[Case], outputs: Sequence[str], *, training: Training, dialect: str = "nadir"
+    cases: Sequence[Case], outputs: Sequence[str | None], *, training: Training, dialect: str = "nadir"
 ) -> Scored:
     """Give F1 and IoU of the changed pixels; a row's score is its own F1."""
     del training
     rows, counts = [], []
     for case, output in zip(cases, outputs, strict=True):
-        parsed = parse_regions(case, output, dialect)
+        said = output or ""
+        parsed = parse_regions(case, said, dialect)
         counted = count_pixels(draw_regions(case, parsed.regions), draw_regions(case, case.regions))
         clipped = any(issue.kind == "clipped" for issue in parsed.issues)
-        unparsed = not parsed.regions and output.strip().lower() != "none"
+        unparsed = not parsed.regions and said.strip().lower() != "none"
         true, extra, missed = counted
         words = f"{true} px right, {extra} px too much, {missed} px missed"
         score = 2 * true / max(1, 2 * true + extra + missed)

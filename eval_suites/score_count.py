@@ -19,11 +19,11 @@ def parse_count(text: str) -> int | None:
 
 
 def score_counts(
-    cases: Sequence[Case], outputs: Sequence[str], *, training: Training, dialect: str = "nadir"
+    cases: Sequence[Case], outputs: Sequence[str | None], *, training: Training, dialect: str = "nadir"
 ) -> Scored:
     """Give MAE and exact accuracy; text without a number is wrong and counts as 0 in the MAE."""
     del training, dialect
-    rows = tuple(_judge(case, output) for case, output in zip(cases, outputs, strict=True))
+    rows = tuple(_judge(case, output or "") for case, output in zip(cases, outputs, strict=True))
     errors = [row.score for row in rows]
     above_none = [case.target != "0" for case in cases]
     measures = (

@@ -41,7 +41,7 @@ def build_word_scorer(*, classed: frozenset[str] = frozenset()) -> Scorer:
 
 def score_words(
     cases: Sequence[Case],
-    outputs: Sequence[str],
+    outputs: Sequence[str | None],
     *,
     training: Training,
     dialect: str = "nadir",
@@ -52,7 +52,7 @@ def score_words(
     targets = {normalise(answer) for case in cases for answer in case.answers}
     known = {category: targets | set(map(normalise, answers)) for category, answers in training.items()}
     rows = tuple(
-        _judge(case, output, known.get(case.category, targets), classed=case.category in classed)
+        _judge(case, output or "", known.get(case.category, targets), classed=case.category in classed)
         for case, output in zip(cases, outputs, strict=True)
     )
     right = [row.score for row in rows]

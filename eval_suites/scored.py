@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
 
 from eval_suites.cases import Case
 from eval_suites.measure import Measure, build_mean
+
+if TYPE_CHECKING:
+    from eval_suites.rules.rule import Number
 
 Training = dict[str, dict[str, int]]
 
@@ -29,21 +32,22 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """Hold the rows in the order of the cases, and the measures over them."""
+    """Hold the rows in the order of the cases, the measures over them, and tables of one measure by category."""
 
     rows: tuple[Row, ...]
-    measures: tuple[Measure, ...]
+    measures: tuple[Measure | Number, ...]
+    tables: Mapping[str, Mapping[str, Measure | Number]] = field(default_factory=dict)
 
-    def find(self, name: str) -> Measure:
+    def find(self, name: str) -> Measure | Number:
         """Give the measure of that name."""
         return next(measure for measure in self.measures if measure.name == name)
 
 
 class Scorer(Protocol):
-    """Judge the outputs of a model, one a case in their order; `training` is CaseFile.training."""
+    """Judge the outputs of a model, one a case in their order (None: no answer); `training` is CaseFile.training."""
 
     def __call__(
-        self, cases: Sequence[Case], outputs: Sequence[str], *, training: Training, dialect: str
+        self, cases: Sequence[Case], outputs: Sequence[str | None], *, training: Training, dialect: str
     ) -> Scored: ...
 
 

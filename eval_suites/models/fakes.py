@@ -15,6 +15,7 @@ from typing import Final
 
 from eval_suites.cases import Case
 from eval_suites.images import frames
+from eval_suites.masks import FILES, target_regions
 from vlm.codecs import render_text
 from vlm.errors import DataError
 from vlm.geometry import HBB, OBB, Geometry
@@ -54,8 +55,10 @@ class FakeAnswerer:
 def say_target(case: Case, dialect: str, targets: Sequence[str] = ()) -> str:
     """Say the first accepted answer, or write the target regions in a dialect."""
     del targets
-    if case.regions and not case.answers:
-        return write_regions(case, case.regions, dialect)
+    if case.form or (case.regions and not case.answers):
+        if dialect == FILES and case.form == "mask":
+            return str(case.truth)
+        return write_regions(case, target_regions(case), dialect)
     return case.target
 
 
@@ -70,15 +73,19 @@ def say_random(case: Case, dialect: str, targets: Sequence[str]) -> str:
     rng = random.Random(int(hashlib.sha256(case.id.encode()).hexdigest()[:8], 16))
     if case.options:
         return LETTERS[rng.randrange(len(case.options))]
-    if case.regions and not case.answers:
+    if case.form or (case.regions and not case.answers):
         return write_regions(case, [Region(_random_box(case, rng), case.phrase)], dialect)
     return rng.choice(targets)
 
 
 def write_regions(case: Case, regions: Sequence[Region], dialect: str) -> str:
-    """Write regions in pixels of the image as a model of a dialect would, that sees the case's window."""
-    slots = " ".join(f"{{{SLOTS[type(region.geometry)]}:{index}}}" for index, region in enumerate(regions))
-    plain = [Region(_in_window(case, region.geometry), "", region.image) for region in regions]
+    """Write regions in pixels of the image as a model of a dialect would, that sees the case's window.
+
+    Each is called by its phrase where the case asks for objects of any kind.
+    """
+    named = "ref " if case.form in ("boxes", "obbs") and not case.phrase else ""
+    slots = " ".join(f"{{{named}{SLOTS[type(region.geometry)]}:{index}}}" for index, region in enumerate(regions))
+    plain = [Region(_in_window(case, region.geometry), region.phrase, region.image) for region in regions]
     return render_text(slots, plain, sizes=frames(case), dialect=dialect) if regions else "none"
 
 

@@ -211,7 +211,8 @@ def test_broken_case_files_are_refused_with_their_line(changes: dict[str, Any], 
 
 def test_mistakes_on_the_command_line_are_one_sentence(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     for arguments, words in (
-        (["run", "xlrs", "--cases", str(tmp_path)], "no suite 'xlrs': known are rsicd-scene"),
+        (["run", "scenes", "--cases", str(tmp_path)], "no suite 'scenes': known are rsicd-scene"),
+        (["run", "xlrs", "--cases", str(tmp_path)], "name their folder with --data"),
         (["run", "rsicd-scene", "--cases", str(tmp_path)], "write it with `python -m data_engine.cases"),
     ):
         with pytest.raises(SystemExit) as stopped:

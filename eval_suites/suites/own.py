@@ -1,8 +1,7 @@
-"""The suites: what is asked, by which rule it is scored, and beside which baselines the score stands."""
+"""The suites of the public sample data, whose cases data_engine.cases writes; docs/scores.md is made of them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from eval_suites.baselines import (
@@ -13,34 +12,13 @@ from eval_suites.baselines import (
     MEDIAN,
     RANDOM_BOX,
     RANDOM_OBB,
-    Baseline,
 )
 from eval_suites.score_box import build_box_scorer
 from eval_suites.score_caption import score_captions
 from eval_suites.score_change import score_change_masks
 from eval_suites.score_count import score_counts
 from eval_suites.score_words import build_word_scorer
-from eval_suites.scored import Scorer
-from vlm.errors import DataError
-
-
-@dataclass(frozen=True, slots=True)
-class Suite:
-    """Describe a suite: name, data in words, protocol in words, headline measure, answer length in tokens, scorer.
-
-    `running`: the scorer is fast enough to show the score while a model is asked.
-    """
-
-    name: str
-    title: str
-    protocol: str
-    headline: str
-    max_new_tokens: int
-    scorer: Scorer
-    baselines: tuple[Baseline, ...]
-    lower_is_better: bool = False
-    running: bool = True
-
+from eval_suites.suites.suite import Suite
 
 _EXACT = "exact match after lower-casing and stripping"
 _BOX = "first region of the answer, IoU >= 0.5 in pixels of the image, no region is a miss"
@@ -72,10 +50,3 @@ SUITES: Final[dict[str, Suite]] = {
               score_change_masks, (ALL_CHANGED,)),
     )
 }  # fmt: skip
-
-
-def find_suite(name: str) -> Suite:
-    """Give the suite of that name; an unknown name raises DataError that lists the known ones."""
-    if name not in SUITES:
-        raise DataError(f"no suite {name!r}: known are {', '.join(SUITES)}")
-    return SUITES[name]

@@ -1,0 +1,41 @@
+"""The line of a leaderboard: what was scored, by which protocol, on how many questions, beside which baselines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eval_suites.baselines import BLIND
+
+HEAD = (
+    "| suite | protocol | model | n | headline | blind | best other baseline | unparsed | commit |\n"
+    "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+)
+
+
+def leaderboard_line(result: dict[str, Any]) -> str:
+    """Give the line; a score without any baseline is marked as such instead of printed."""
+    name = result["headline"]
+    score = f"{name} {write_value(result['scores'][name])}"
+    blind = result["baselines"].get(BLIND)
+    others = {label: values[name] for label, values in result["baselines"].items() if label != BLIND and name in values}
+    sign = -1 if result["lower_is_better"] else 1
+    best = max(others, key=lambda label: sign * others[label]["value"], default="")
+    unparsed = result["scores"].get("unparsed")
+    cells = [
+        result["suite"],
+        (result["published"] or result["protocol"]).split(":")[0],
+        result["model"]["name"],
+        str(result["n"]) if result["n"] == result["of"] else f"{result['n']} of {result['of']}",
+        score if result["baselines"] else f"({score}, no baseline)",
+        write_value(blind[name]) if blind and name in blind else "not asked",
+        f"{best} {write_value(others[best])}" if best else "none",
+        write_value(unparsed) if unparsed else "",
+        result.get("commit", ""),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def write_value(value: dict[str, Any]) -> str:
+    """Write a number with its standard error, where it has one."""
+    error = value["standard_error"]
+    return f"{value['value']:.4f}" + ("" if error is None else f" ± {error:.4f}")
