@@ -90,14 +90,31 @@ _REFUSED: Final = re.compile(
 )
 
 
+_STEMS: Final = (
+    "left", "right", "top", "bottom", "up", "down", "lower", "above", "below", "north", "south", "east", "west",
+    "horizontal", "vertical", "clockwise", "center", "column", "sideways",
+)  # fmt: skip
+_CAPITALS: Final = ("NE", "NW", "SE", "SW")
+
+
+def may_say_where(text: str) -> bool:
+    """Say whether a text can hold a spatial word at all: most do not, and this is soon known."""
+    lower = text.lower()
+    return any(stem in lower for stem in _STEMS) or any(letters in text for letters in _CAPITALS)
+
+
 def find_refusal(text: str) -> str:
     """Give the first words of a text whose meaning is not certain enough to be moved; empty for none."""
+    if not may_say_where(text):
+        return ""
     found = _REFUSED.search(text)
     return found[0] if found else ""
 
 
 def rewrite(text: str, move: Turning) -> str:
     """Rewrite every spatial word of a text as the move turns the picture."""
+    if not may_say_where(text):
+        return text
 
     def write(found: re.Match[str]) -> str:
         kind = next(name for name in _WRITERS if found[name] is not None)

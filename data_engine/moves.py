@@ -13,16 +13,23 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from data_engine.generate import sort_regions
 from data_engine.move_words import find_refusal, rewrite
-from vlm.errors import DataError
+from data_engine.store.pixels import load_rgb
+from vlm.dataset import quiet
+from vlm.errors import DataError, NadirError
 from vlm.geometry import flip, rotate90
 from vlm.records import Image, Region, Sample, Turn
 
+if TYPE_CHECKING:
+    from vlm.raster import Raster
+
 Step = tuple[int, int]
+_OF_PNG: Final = (("gray",), ("gray", "alpha"), ("red", "green", "blue"), ("red", "green", "blue", "alpha"))
 
 
 @dataclass(frozen=True)
@@ -107,24 +114,46 @@ def move_turn(turn: Turn, move: Move, sizes: Sequence[tuple[int, int]]) -> Turn:
 
 
 def move_image(image: Image, move: Move) -> Image:
-    """Move an image that Pillow reads: its pixels as PNG bytes, its size swapped by odd turns, its georeference gone.
+    """Move an image with all its bands: a PNG, or a GeoTIFF of what no PNG holds; its georeference is gone.
 
-    Raises DataError for an image that Pillow cannot read.
+    Raises DataError for an image that cannot be read.
     """
-    from PIL import Image as Picture
-    from PIL import UnidentifiedImageError
+    from vlm.raster import Raster
 
     try:
-        with Picture.open(image.path if image.path is not None else io.BytesIO(image.data or b"")) as picture:
-            pixels = np.asarray(picture)
-    except (OSError, UnidentifiedImageError) as error:
-        raise DataError(
-            f"image {image.path or 'in memory'} cannot be moved: pillow does not read it ({error})"
-        ) from error
+        with Raster.open(image) as raster:
+            if "palette" in raster.colours:
+                pixels, data = move.pixels(load_rgb(image)), None
+            else:
+                pixels = move.pixels(raster.read_stored().transpose(1, 2, 0))
+                data = None if raster.colours in _OF_PNG and raster.dtype == "uint8" else _encode_bands(pixels, raster)
+    except NadirError as error:
+        raise DataError(f"image {image.path or 'in memory'} cannot be moved: {error}") from error
+    height, width = pixels.shape[:2]
+    return replace(image, path=None, data=data or _encode_png(pixels), width=width, height=height, crs=None)
+
+
+def _encode_png(pixels: np.ndarray) -> bytes:
+    from PIL import Image as Picture
+
     stream = io.BytesIO()
-    moved = move.pixels(pixels)
-    Picture.fromarray(moved).save(stream, format="PNG")
-    return replace(image, path=None, data=stream.getvalue(), width=moved.shape[1], height=moved.shape[0], crs=None)
+    Picture.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(stream, format="PNG")
+    return stream.getvalue()
+
+
+def _encode_bands(pixels: np.ndarray, raster: Raster) -> bytes:
+    """Encode pixels (H, W, bands) as a GeoTIFF with the names, meanings and nodata value that a raster's bands have."""
+    from rasterio.enums import ColorInterp
+    from rasterio.io import MemoryFile
+
+    height, width, count = pixels.shape
+    profile = {"driver": "GTiff", "compress": "deflate", "nodata": raster.nodata, "dtype": raster.dtype}
+    with quiet(), MemoryFile() as file:
+        with file.open(height=height, width=width, count=count, photometric="minisblack", **profile) as dataset:
+            dataset.write(pixels.transpose(2, 0, 1))
+            dataset.descriptions = raster.descriptions
+            dataset.colorinterp = [ColorInterp[colour] for colour in raster.colours]
+        return bytes(file.read())
 
 
 def move_sample(sample: Sample, move: Move) -> Sample | None:

@@ -103,7 +103,7 @@ class Pairs(IterableDataset):
         while True:
             one = rng.choice(self.described)
             rgb = load_rgb(one.image)
-            rgb = random_move(rng).apply(rgb) if one.movable else rgb
+            rgb = random_move(rng).pixels(rgb) if one.movable else rgb
             tile = self.processor.tile_array(random_crop(rgb, rng), budget=TokenBudget(1)).pixels[0]
             ids = [self.vocabulary[word] for word in one.words if word in self.vocabulary]
             yield jitter(tile, rng), rng.choice(one.captions), ids

@@ -61,7 +61,7 @@ def group_feed(samples: Sequence[Sample], *, moves: bool = True) -> Feed:
             move = random_move(rng)
             sizes = [(rgb.shape[1], rgb.shape[0]) for rgb in pictures]
             turns = tuple(move_turn(turn, move, sizes) for turn in turns)
-            pictures = tuple(move.apply(rgb) for rgb in pictures)
+            pictures = tuple(move.pixels(rgb) for rgb in pictures)
         return Conversation(pictures, turns, drawn[0].task)
 
     return draw

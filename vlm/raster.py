@@ -194,6 +194,14 @@ class Raster:
         """Say which pixels of a window inside the image hold data in bands, at full resolution: bool (h, w)."""
         return self._values(bands, (window.x, window.y, window.w, window.h), (window.w, window.h))[1]
 
+    def read_stored(self) -> np.ndarray:
+        """Read the whole image as it is stored: (bands, height, width)."""
+        from rasterio.enums import Resampling
+
+        whole = (0, 0, self.width, self.height)
+        with reading(self.path):
+            return self._get(tuple(range(1, self.count + 1)), whole, (self.width, self.height), Resampling.nearest)
+
     def close(self) -> None:
         """Close the file; reading afterwards is an error."""
         self.dataset.close()

@@ -11,11 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Picture
 
+from data_engine import move_words
 from data_engine.moves import MOVES, Move, can_move, move_image, move_sample, move_text, random_move
 from data_engine.places import CELLS, PLACES, RELATIONS, say_place
 from data_engine.recipes import RECIPES
+from data_engine.store.pixels import load_rgb
+from tests.vlm.made_rasters import checker, write_raster
 from vlm.errors import DataError
 from vlm.geometry.shapes import HBB, OBB, Mask, Polygon
+from vlm.raster import Raster
 from vlm.records import Answer, Image, Region, Sample, Turn
 
 QUARTER, HALF, MIRROR = Move(1), Move(2), Move(0, True)
@@ -133,6 +137,46 @@ def test_a_mask_stays_on_its_pixels(move):
     assert (moved.width, moved.height, moved.crs) == (got.shape[1], got.shape[0], None)
 
 
+@pytest.mark.parametrize("embedded", [False, True])
+def test_an_image_of_many_bands_moves_whole(tmp_path, embedded):
+    bands = checker(13, 6, 9, dtype="uint16")
+    path = write_raster(tmp_path / "many.tif", bands, nodata=0)
+    source = {"data": path.read_bytes()} if embedded else {"path": str(path)}
+    names = tuple(f"B{k}" for k in range(13))
+    moved = move_image(Image(**source, width=9, height=6, bands=names), QUARTER)
+    with Raster.open(moved) as raster:
+        assert np.array_equal(raster.read_stored(), np.rot90(bands, k=-1, axes=(1, 2)))
+        assert (raster.nodata, raster.descriptions, raster.width) == (0, names, 6)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "P", "I;16"])
+def test_pictures_keep_their_colours(mode):
+    colours = np.random.default_rng(1).integers(0, 256, (6, 9, 3), dtype=np.uint8)
+    picture = Picture.fromarray(colours.astype("uint16")[..., 0] * 257 if mode == "I;16" else colours)
+    stream = io.BytesIO()
+    (picture if picture.mode == mode else picture.convert(mode)).save(stream, "PNG")
+    image = Image(data=stream.getvalue(), width=9, height=6)
+    assert np.array_equal(load_rgb(move_image(image, MIRROR)), load_rgb(image)[:, ::-1])
+
+
+spoken = (
+    "the a at on in to of and is it are from tops roof tree hill mountain road running runs points turn banks hand",
+    "circle pointed bridge cross perpendicular average ground described north East WEST southern NE NNW SSE wards",
+    "center centre middle most upper lower-left above below horizontally vertical counter-clockwise anticlockwise",
+    "columns upstream downhill upwards upside sideways up down angle triangle view image picture part 2 cars .",
+)
+words = st.sampled_from([word for line in spoken for word in line.split()])
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(words, max_size=5), st.sampled_from((" ", "-", ", ")))
+def test_what_is_told_at_once_to_hold_no_spatial_word_holds_none(said, joint):
+    text = joint.join(said)
+    if not move_words.may_say_where(text):
+        assert move_words._REFUSED.search(text) is None
+        assert move_words._WORDS.sub("", text.replace("from above", "")) == text
+
+
 def sample(text="left-most car"):
     image = Image(data=png(np.zeros((20, 30), np.uint8)), width=30, height=20)
     regions = (Region(HBB(1, 1, 4, 4), "car"), Region(HBB(20, 1, 24, 4), "car"))
@@ -167,6 +211,6 @@ def test_the_recipe_turned_never_gives_the_same_picture():
 def test_what_is_no_symmetry_is_refused():
     with pytest.raises(DataError, match="expected 0 to 3"):
         Move(4)
-    with pytest.raises(DataError, match="pillow does not read it"):
+    with pytest.raises(DataError, match="image in memory cannot be moved"):
         move_image(Image(data=b"nothing", width=1, height=1), MIRROR)
     assert {random_move(random.Random(seed)) for seed in range(80)} == set(MOVES)

@@ -20,8 +20,8 @@ moves = st.builds(Move, st.integers(0, 3), st.booleans())
 def test_a_box_stays_on_its_pixels(move: Move, x: int, y: int, w: int, h: int) -> None:
     rgb = np.zeros((20, 40, 3), np.uint8)
     rgb[y : y + h, x : x + w] = 255
-    box = to_hbb(move.move(Region(HBB(x, y, x + w, y + h)), 40, 20).geometry)
-    rows, cols = np.nonzero(move.apply(rgb)[..., 0])
+    box = to_hbb(move.region(Region(HBB(x, y, x + w, y + h)), 40, 20).geometry)
+    rows, cols = np.nonzero(move.pixels(rgb)[..., 0])
     assert (box.x1, box.y1, box.x2, box.y2) == (cols.min(), rows.min(), cols.max() + 1, rows.max() + 1)
 
 
