@@ -78,7 +78,7 @@ class Keys:
         target = target or self.find("target", usual, but=(prediction,)) or self.find(LAST_TARGET, ())
         target = target or self.find("target", EITHER, but=(prediction,))
         if prediction is None or target is None:
-            raise self.refuse("prediction" if prediction is None else "target", PREDICTION if target else TARGET)
+            raise self.refuse(*(("prediction", PREDICTION) if prediction is None else ("target", TARGET)))
         return prediction, target
 
     def find_prediction(self) -> str:
@@ -98,9 +98,10 @@ class Keys:
     def refuse(self, what: str, usual: Sequence[str]) -> DataError:
         """Build the sentence about a field that no key of the file gives."""
         usual = (*self.own.get(what, ()), *usual)
+        other = "; or give the annotations as --references FILE" if what == "target" else ""
         return DataError(
             f"{self.where} has no key for the {what}: it has {', '.join(self.known.values()) or 'none'}; expected one "
-            f"of {', '.join(usual[:8])} ... or name it with --key {what}=NAME"
+            f"of {', '.join(usual[:8])} ... or name it with --key {what}=NAME{other}"
         )
 
     def _insist(self, name: str, key: str) -> str:

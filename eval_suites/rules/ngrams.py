@@ -99,7 +99,7 @@ def _compare(grams: np.ndarray, sentence: np.ndarray, sentences: _Sentences) -> 
     weights = counts * rarity[gram]
     norms = np.sqrt(np.bincount(where, weights**2, minlength=len(sentences.lengths)))
     his, other = weights[~is_caption], _look_up(mine, weights[is_caption], held)
-    shared = np.bincount(where[~is_caption], np.minimum(his, other) * his, minlength=len(norms))
+    shared = np.bincount(where[~is_caption], np.minimum(his, other) * his, minlength=len(norms)).astype(float)
     scale = norms * norms[sentences.image]
     return matched, np.divide(shared, scale, out=np.zeros_like(shared), where=scale > 0)
 
