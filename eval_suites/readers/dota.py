@@ -25,6 +25,7 @@ CLASS_KEYS = ("label", "category", "class", "name", "category_id", "labels", "cl
 RESULT_PREFIX = "Task1_"
 CORNERS = 8
 Object = tuple[Any, tuple[float, ...], float]
+Sizes = dict[str, dict[str, Any]]
 
 
 def read_detections(predictions: Path, references: Path | None, fields: tuple[Field, ...], options: Options) -> Loaded:
@@ -35,11 +36,10 @@ def read_detections(predictions: Path, references: Path | None, fields: tuple[Fi
     if references is None:
         rows, classes = _image_rows(predictions)
         found = _objects_by_image(rows, FOUND_KEYS, options, "prediction")
-        targets = _objects_by_image(rows, TARGET_KEYS, options, "target")
+        targets, sizes = _objects_by_image(rows, TARGET_KEYS, options, "target"), _sizes(rows)
     else:
-        found, _ = _read_side(predictions, FOUND_KEYS, options, "prediction")
-        targets, classes = _read_side(references, TARGET_KEYS, options, "target")
-    sizes = _sizes(predictions if references is None else references)
+        found, _, _ = _read_side(predictions, FOUND_KEYS, options, "prediction")
+        targets, classes, sizes = _read_side(references, TARGET_KEYS, options, "target")
     if not targets:
         raise DataError(f"{references or predictions} holds no image with targets: expected DOTA labels or JSON")
     if found and not targets.keys() & found.keys():
@@ -54,18 +54,19 @@ def read_detections(predictions: Path, references: Path | None, fields: tuple[Fi
                   {"classes": classes})  # fmt: skip
 
 
-def _read_side(path: Path, keys: tuple[str, ...], options: Options, what: str) -> tuple[dict[str, Any], Any]:
+def _read_side(path: Path, keys: tuple[str, ...], options: Options, what: str) -> tuple[dict[str, Any], Any, Sizes]:
+    """Give what each image holds on one side, the names of classes and the sizes of images, where files say them."""
     if path.is_dir():
         files = sorted(path.glob("*.txt")) or sorted(path.rglob("*.txt"))
         if not files:
             raise DataError(f"{path} holds no txt file: expected DOTA labels or {RESULT_PREFIX}CLASS.txt files")
         if all(file.name.startswith(RESULT_PREFIX) for file in files):
-            return _read_results(files), None
-        return {file.stem: [_label(line, file) for line in _lines(file)] for file in files}, None
+            return _read_results(files), None, {}
+        return {file.stem: [_label(line, file) for line in _lines(file)] for file in files}, None, {}
     if path.suffix == ".txt" and path.name.startswith(RESULT_PREFIX):
-        return _read_results([path]), None
+        return _read_results([path]), None, {}
     rows, classes = _image_rows(path)
-    return _objects_by_image(rows, (*keys, *TARGET_KEYS, *FOUND_KEYS), options, what), classes
+    return _objects_by_image(rows, (*keys, *TARGET_KEYS, *FOUND_KEYS), options, what), classes, _sizes(rows)
 
 
 def _image_rows(path: Path) -> tuple[list[Mapping[str, Any]], Any]:
@@ -92,7 +93,7 @@ def _objects_by_image(
     out: dict[str, Any] = {}
     for number, row in enumerate(rows):
         key = chosen or next((key for key in keys if row.get(key) is not None), None)
-        name = next((str(row[key]) for key in IMAGE_KEYS if row.get(key) is not None), f"row {number}")
+        name = _image_name(row, number)
         value = None if key is None else row.get(key)
         if value is not None:
             out[name] = value if isinstance(value, str) else _objects(value)
@@ -168,18 +169,19 @@ def _lines(file: Path) -> list[str]:
     return [line for line in lines if line and ":" not in line]
 
 
-def _sizes(path: Path) -> dict[str, dict[str, Any]]:
-    """Give what JSON rows say about the size of their image."""
-    if path.is_dir() or path.suffix == ".txt":
-        return {}
+def _sizes(rows: Iterable[Mapping[str, Any]]) -> Sizes:
+    """Give what rows say about the size of their image."""
     wanted = ("width", "height", "image_size", "size", "original_width", "original_height")
     out = {}
-    for number, row in enumerate(_image_rows(path)[0]):
-        name = next((str(row[key]) for key in IMAGE_KEYS if row.get(key) is not None), f"row {number}")
+    for number, row in enumerate(rows):
         values = {key.removeprefix("original_").replace("image_size", "size"): row[key] for key in wanted if key in row}
         if values:
-            out[name] = values
+            out[_image_name(row, number)] = values
     return out
+
+
+def _image_name(row: Mapping[str, Any], number: int) -> str:
+    return next((str(row[key]) for key in IMAGE_KEYS if row.get(key) is not None), f"row {number}")
 
 
 def _stem(name: str) -> str:

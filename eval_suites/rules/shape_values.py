@@ -95,11 +95,10 @@ def size_of(entry: Entry, usual: Size | None = None) -> Size | None:
     values = entry.values
     if "width" in values and "height" in values:
         return int(values["width"]), int(values["height"])
-    written = read_shapes(values["size"]) if "size" in values else []
-    if not written and isinstance(values.get("size"), list | tuple) and len(values["size"]) == 2:
-        written = [tuple(values["size"])]
-    if written and len(written[0]) >= 2:
-        return int(written[0][0]), int(written[0][1])
+    size = values.get("size")
+    written = re.findall(r"\d+", size) if isinstance(size, str) else size
+    if isinstance(written, list | tuple) and len(written) >= 2:
+        return int(written[0]), int(written[1])
     return usual
 
 

@@ -24,7 +24,7 @@ from eval_suites.rules.overlap import (
     turned_quads,
 )
 from eval_suites.rules.rule import Rule, Scores
-from eval_suites.rules.shape_values import read_box, read_shapes
+from eval_suites.rules.shape_values import read_box, read_shapes, size_of
 from vlm.errors import DataError
 from vlm.geometry import OBB
 
@@ -193,6 +193,12 @@ def test_text_in_a_dialect_is_compared_in_pixels() -> None:
     assert scores["meanIoU"] == pytest.approx(1, abs=1e-5)
     with pytest.raises(DataError, match="image_size"):
         rule(boxes.RULES, "xlrs", "grounding").score(rows, Options(dialect="qwen3"))
+
+
+@pytest.mark.parametrize("values", [{"size": [400, 200]}, {"size": "400 x 200"}, {"width": 400, "height": "200"}])
+def test_the_size_of_an_image_is_read_as_rows_hold_it(values: dict[str, Any]) -> None:
+    assert size_of(Entry("1", "1", None, None, values=values)) == (400, 200)
+    assert size_of(Entry("1", "1", None, None), (8, 9)) == (8, 9)
 
 
 def test_an_answer_counts_without_its_thoughts() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from eval_suites.__main__ import main
 from eval_suites.measure import Measure, score_measure
 from eval_suites.readers.dota import read_detections
 from eval_suites.readers.loaded import Entry, Loaded, Options
@@ -195,6 +196,22 @@ def test_text_of_a_model_is_read_in_pixels_and_near_class_names_count(tmp_path: 
     said = {"P1": "0,0,20,0,20,20,0,20 ships\n50,0,70,0,70,20,50,20 plane", "P2": "There are none."}
     scores = score_detection(write(tmp_path / "said.json", said), labels)
     assert scores["mAP_nc"] == pytest.approx((1 + 6 / 11) / 2)
+
+
+def test_text_in_bins_is_read_with_the_size_of_the_image(tmp_path: Path) -> None:
+    said = "ship" + "".join(f"<loc_{number}>" for number in (0, 0, 0, 199, 199, 199, 199, 0))
+    row = {"image": "a", "width": 100, "height": 100, "gt": [{"poly": [0, 0, 20, 0, 20, 20, 0, 20], "label": "ship"}]}
+    path = write(tmp_path / "all.jsonl", json.dumps({**row, "response": said}) + "\n")
+    assert score_detection(path, None)["mAP_nc"] == 1.0
+
+
+def test_the_command_line_scores_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels = make_labels(tmp_path / "labelTxt")
+    write(tmp_path / "results" / "Task1_ship.txt", f"P1 0.9 {SQUARE}\n")
+    main(["score", str(tmp_path / "results"), "--suite", "dota-text", "--references", str(labels)])
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert result["scores"]["mAP_nc"]["value"] == 0.5 and result["missing"] == 1
+    assert result["scores"]["mAP_nc"]["standard_error"] is not None
 
 
 def test_json_of_images_scores_alone_and_missing_images_stay(tmp_path: Path) -> None:
