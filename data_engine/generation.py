@@ -9,7 +9,6 @@ in its official layout gives its scenes as annotations directly; a raster gives 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
@@ -18,11 +17,13 @@ from typing import Any, Final
 
 from data_engine.annotations import change_scene_to_sample, list_classes, merge_samples, scene_to_sample
 from data_engine.changes import ChangeScene
+from data_engine.intake import Chunk, Reports, cut_chunks
 from data_engine.maps import VECTOR_SUFFIXES, load_land_cover, load_map
 from data_engine.recipes import RECIPES
 from data_engine.sources import find_source
+from data_engine.sources.boundary import Reject
 from data_engine.stage import Unit, list_shards
-from data_engine.store.ledger import Ledger, TooManyRejectsError
+from data_engine.store.ledger import MAX_REJECTS, Ledger, TooManyRejectsError
 from data_engine.store.manifest import MANIFEST, Manifest, open_store
 from data_engine.store.shards import read_shard
 from vlm.errors import DataError, NadirError
@@ -126,17 +127,18 @@ def find_maps(folder: Path, *, window_px: int | None) -> list[MapInput]:
     return found
 
 
-def load_annotations(source: str, root: Path, *, split: str | None = None) -> Iterator[Sample]:
+def load_annotations(
+    source: str, root: Path, *, split: str | None = None, reject: Reject | None = None
+) -> Iterator[Sample]:
     """Yield the annotations of a split (the first by default) of a dataset, one sample an image or pair.
 
-    An image in which no class is certain gives none.
+    An image in which no class is certain gives none; one that cannot be read goes to `reject`, or its error is raised.
     Raises DataError for an unknown source and for one whose samples are not made from scenes.
     """
     found = find_source(source)
-    module = sys.modules[found.load.__module__]
-    if not hasattr(module, "load_scenes"):
+    if found.load_scenes is None:
         raise DataError(f"{source} has no scenes of objects or changes: run convert, and generate on its store")
-    for scene in module.load_scenes(root, split=split or found.splits[0]):
+    for scene in found.load_scenes(root, split=split or found.splits[0], reject=reject):
         if isinstance(scene, ChangeScene):
             yield change_scene_to_sample(scene)
         elif list_classes(scene):
@@ -149,7 +151,13 @@ def _plan(entry: str, split: str | None, window_px: int | None) -> Iterable[Unit
         return list_shards([store])
     name, colon, folder = entry.partition(":")
     if colon and not Path(entry).exists():
-        return _chunks(name, load_annotations(name, Path(folder).expanduser(), split=split))
+        root = Path(folder).expanduser()
+        return cut_chunks(
+            lambda reports: load_annotations(name, root, split=split, reject=reports),
+            Reports(),
+            size=UNIT_SCENES,
+            max_rejects=MAX_REJECTS,
+        )
     path = Path(entry).expanduser()
     if not path.is_dir():
         raise DataError(f"{entry} is no folder: expected a store, SOURCE:FOLDER or a folder of rasters with maps")
@@ -159,17 +167,6 @@ def _plan(entry: str, split: str | None, window_px: int | None) -> Iterable[Unit
 def _store(entry: str) -> Manifest | None:
     path = Path(entry).expanduser()
     return open_store(path) if (path / MANIFEST).is_file() else None
-
-
-def _chunks(name: str, samples: Iterator[Sample]) -> Iterator[Unit]:
-    held: list[Sample] = []
-    for number, sample in enumerate(samples, start=1):
-        held.append(sample)
-        if len(held) == UNIT_SCENES:
-            yield Unit(f"{name}/{number // UNIT_SCENES - 1:05d}", len(held), tuple(held))
-            held = []
-    if held:
-        yield Unit(f"{name}/last", len(held), tuple(held))
 
 
 def _read(unit: Unit, ledger: Ledger) -> Iterator[Sample]:
@@ -182,9 +179,10 @@ def _read(unit: Unit, ledger: Ledger) -> Iterator[Sample]:
         except NadirError as error:
             ledger.read += 1
             ledger.drop("failed", str(error), unit.key)
-    elif isinstance(unit.payload[0], Sample):
-        ledger.read += len(unit.payload)
-        yield from unit.payload
+    elif isinstance(unit.payload, Chunk):
+        unit.payload.report(ledger)
+        ledger.read += len(unit.payload.samples)
+        yield from unit.payload.samples
     else:
         folder, shard = unit.payload
         yield from read_shard(folder, shard, ledger)

@@ -85,6 +85,13 @@ class Chunk:
     samples: tuple[Sample, ...]
     faults: tuple[Fault, ...]
 
+    def report(self, ledger: Ledger) -> None:
+        """Count the records that could not be read."""
+        for reason, detail, where in self.faults:
+            ledger.read += 1
+            ledger.drop(reason, detail, where)
+            ledger.tick(1)
+
 
 def plan_intake(
     source: str,
@@ -207,10 +214,7 @@ class DoChunk:
 
     def __call__(self, unit: Unit, ledger: Ledger) -> Iterator[Sample]:
         chunk: Chunk = unit.payload
-        for reason, detail, where in chunk.faults:
-            ledger.read += 1
-            ledger.drop(reason, detail, where)
-            ledger.tick(1)
+        chunk.report(ledger)
         yield from map_samples(_counted(chunk.samples, ledger), self.transform, ledger)
 
 

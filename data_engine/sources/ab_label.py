@@ -13,18 +13,16 @@ Licence: that of your data.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from data_engine.changes import ChangeScene
 from data_engine.labels import load_label
-from data_engine.sources.boundary import Reject
-from data_engine.sources.change_pairs import pair_samples
+from data_engine.sources.change_pairs import ChangeSet
 from data_engine.sources.source import Source, describe_image, require_path, require_split
 from vlm.errors import DataError
-from vlm.records import Sample
 
 NAME: Final = "change_folder"
 SPLITS: Final = ("train", "val", "test", "all")
@@ -44,18 +42,6 @@ CROP_PX: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
-class PairSet:
-    """Describe a dataset of pairs: what it is called and holds, and the sentences that describe its change."""
-
-    name: str
-    layout: str
-    licence: str
-    forward: str
-    backward: str | None
-    gsd_m: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Pair:
     """Name the three files of a pair."""
 
@@ -64,27 +50,32 @@ class Pair:
     label: Path
 
 
-OWN: Final = PairSet(NAME, LAYOUT, LICENCE, SENTENCE, SENTENCE)
+@dataclass(frozen=True, slots=True)
+class PairSet:
+    """Describe a dataset of pairs: what it is called and holds, and the sentences that describe its change."""
 
+    name: str
+    layout: str
+    licence: str
+    forward: str
+    backward: str | None
+    citation: str
+    gsd_m: float | None = None
 
-def load(root: Path, *, split: str, seed: int = 0, reject: Reject | None = None) -> Iterator[Sample]:
-    """Yield change samples of each pair, of its swapped dates, of each date twice, and of its crops."""
-    return load_samples(root, OWN, split=split, crop_px=CROP_PX, seed=seed, reject=reject)
+    def reader(self) -> ChangeSet[Pair]:
+        """Give what reads the pairs of a folder."""
 
+        def list_all(root: Path, split: str) -> list[Pair]:
+            return list_pairs(root, self, split=split)
 
-def load_samples(
-    root: Path, pairs: PairSet, *, split: str, crop_px: int, seed: int = 0, reject: Reject | None = None
-) -> Iterator[Sample]:
-    """Yield change samples of each pair of a dataset, of its swapped dates, of each date twice, and of its crops."""
-    found = list_pairs(Path(root), pairs, split=split)
-    return pair_samples(
-        found, lambda pair: _scene(pair, pairs, split), crop_px=crop_px, name=pairs.name, seed=seed, reject=reject
-    )
+        return ChangeSet(self.name, list_all, partial(_load_scene, self), CROP_PX)
 
-
-def load_scenes(root: Path, pairs: PairSet, *, split: str) -> Iterator[ChangeScene]:
-    """Yield each pair of the split with its change mask and the sentences that describe its change."""
-    return (_scene(pair, pairs, split) for pair in list_pairs(Path(root), pairs, split=split))
+    def source(self) -> Source:
+        """Give the dataset as a source."""
+        reader = self.reader()
+        return Source(
+            self.name, reader.load, SPLITS, self.layout, self.licence, self.citation, load_scenes=reader.load_scenes
+        )
 
 
 def list_pairs(root: Path, pairs: PairSet, *, split: str) -> list[Pair]:
@@ -100,7 +91,7 @@ def list_pairs(root: Path, pairs: PairSet, *, split: str) -> list[Pair]:
     return _match(*folders, _list_names(root, folders[2], split, pairs))
 
 
-def _scene(pair: Pair, pairs: PairSet, split: str) -> ChangeScene:
+def _load_scene(pairs: PairSet, pair: Pair, split: str) -> ChangeScene:
     before, after = (
         describe_image(path, name=pairs.name, layout=pairs.layout, gsd_m=pairs.gsd_m)
         for path in (pair.before, pair.after)
@@ -162,11 +153,5 @@ def _match(before: Path, after: Path, labels: Path, stems: list[str] | None) -> 
     return [Pair(*(files.get(stem, folder / f"{stem}.*") for folder, files in folders.items())) for stem in wanted]
 
 
-SOURCE: Final = Source(
-    name=NAME,
-    load=load,
-    splits=SPLITS,
-    layout=LAYOUT,
-    licence=LICENCE,
-    citation="yours; layout of BIT_CD",
-)
+OWN: Final = PairSet(NAME, LAYOUT, LICENCE, forward=SENTENCE, backward=SENTENCE, citation="yours; layout of BIT_CD")
+SOURCE: Final = OWN.source()

@@ -7,17 +7,17 @@ from typing import TypeVar, cast
 
 from data_engine.store.images import ImageFaultError
 from vlm.errors import NadirError
-from vlm.records import Sample
 
 Record = TypeVar("Record")
+Made = TypeVar("Made")
 Reject = Callable[[str, str, str], None]
 """Takes a reason (for counting), the sentence that says what is wrong, and the dataset it happened in."""
 
 
 def convert_each(
-    records: Iterable[Record], convert: Callable[[Record], Iterable[Sample]], *, name: str, reject: Reject | None
-) -> Iterator[Sample]:
-    """Yield the samples of each record; a record that cannot be converted goes to `reject` whole.
+    records: Iterable[Record], convert: Callable[[Record], Iterable[Made]], *, name: str, reject: Reject | None
+) -> Iterator[Made]:
+    """Yield the samples (or scenes) of each record; a record that cannot be converted goes to `reject` whole.
 
     Without `reject` its error (DataError, GeometryError) is raised. What `records` itself raises always is: a missing
     folder or a broken index is no single record's fault. A `reject` that has a method `at(done, total)` is told how far
@@ -30,11 +30,11 @@ def convert_each(
         if at is not None:
             at(number, len(cast(Sized, records)))
         try:
-            samples = list(convert(record))
+            made = list(convert(record))
         except NadirError as error:
             on_error(error)
         else:
-            yield from samples
+            yield from made
 
 
 def report_to(reject: Reject | None, name: str) -> Callable[[NadirError], None]:

@@ -5,21 +5,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from data_engine import objects
 from data_engine.labels import encode_colours, load_label, split_instances
 from data_engine.objects import Scene
-from data_engine.sources.boundary import Reject, convert_each
-from data_engine.sources.object_scenes import annotate
+from data_engine.sources.object_scenes import ObjectSet
 from data_engine.sources.source import describe_image, require_path
 from vlm.errors import DataError
 from vlm.geometry.shapes import Mask
-from vlm.records import Region, Sample
+from vlm.records import Region
 
 CLASS_SUFFIX = "_instance_color_RGB"
 INSTANCE_SUFFIX = "_instance_id_RGB"
@@ -35,27 +34,16 @@ class InstanceSet:
     licence: str
     sensor: str | None = None
 
+    def reader(self, find_folder: Callable[[Path, str], Path]) -> ObjectSet[Path]:
+        """Give what reads the folder of a split, which `find_folder(root, split)` finds."""
 
-def load(
-    dataset: InstanceSet, folder: Path, *, split: str, seed: int, reject: Reject | None, annotations: bool
-) -> Iterator[Sample]:
-    """Yield the object samples and the mask samples of each image of a folder."""
+        def list_all(root: Path, split: str) -> list[Path]:
+            return list_images(self, find_folder(root, split))
 
-    def convert(path: Path) -> Iterator[Sample]:
-        scene = _load_scene(dataset, path, split)
-        yield from annotate(scene, wanted=annotations, seed=seed)
-        yield from objects.all_samples(scene, seed=seed)
-        yield from objects.mask_samples(scene, seed=seed)
-
-    return convert_each(_list_images(dataset, folder), convert, name=dataset.name, reject=reject)
+        return ObjectSet(self.name, list_all, partial(load_scene, self), draw=lambda scene: scene)
 
 
-def load_scenes(dataset: InstanceSet, folder: Path, *, split: str) -> Iterator[Scene]:
-    """Yield each image of a folder with its instances as masks."""
-    return (_load_scene(dataset, path, split) for path in _list_images(dataset, folder))
-
-
-def _list_images(dataset: InstanceSet, folder: Path) -> list[Path]:
+def list_images(dataset: InstanceSet, folder: Path) -> list[Path]:
     """List the images of a folder by name, with those of which only the labels are there."""
     stems = {path.stem.removesuffix(CLASS_SUFFIX).removesuffix(INSTANCE_SUFFIX) for path in folder.glob("*.png")}
     if not stems:
@@ -63,7 +51,8 @@ def _list_images(dataset: InstanceSet, folder: Path) -> list[Path]:
     return [folder / f"{stem}.png" for stem in sorted(stems)]
 
 
-def _load_scene(dataset: InstanceSet, path: Path, split: str) -> Scene:
+def load_scene(dataset: InstanceSet, path: Path, split: str) -> Scene:
+    """Read one image with its instances as masks."""
     name, layout = dataset.name, dataset.layout
     classes, instances = (
         load_label(require_path(path.with_name(path.stem + suffix + ".png"), name=name, layout=layout))

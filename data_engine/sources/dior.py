@@ -70,10 +70,15 @@ def load(
     return convert_each(numbers, convert, name=NAME, reject=reject)
 
 
-def load_scenes(root: Path, *, split: str) -> Iterator[Scene]:
+def load_scenes(root: Path, *, split: str, reject: Reject | None = None) -> Iterator[Scene]:
     """Yield each image of the split with its horizontal boxes, or with its oriented ones where it has no others."""
-    kind = HORIZONTAL if _annotations(Path(root), HORIZONTAL).is_dir() else ORIENTED
-    return (load_scene(Path(root), number, split=split, kind=kind) for number in _list_images(Path(root), split))
+    root = Path(root)
+    kind = HORIZONTAL if _annotations(root, HORIZONTAL).is_dir() else ORIENTED
+
+    def convert(number: str) -> Iterator[Scene]:
+        yield load_scene(root, number, split=split, kind=kind)
+
+    return convert_each(_list_images(root, split), convert, name=NAME, reject=reject)
 
 
 def load_scene(root: Path, number: str, *, split: str, kind: str = HORIZONTAL) -> Scene:
@@ -122,5 +127,5 @@ def _find_image(root: Path, number: str, split: str) -> Path:
 
 
 SOURCE: Final = Source(
-    name=NAME, load=load, splits=SPLITS, layout=LAYOUT, licence=LICENCE, citation="Li et al., ISPRS Journal 159, 2020"
+    NAME, load, SPLITS, LAYOUT, LICENCE, citation="Li et al., ISPRS Journal 159, 2020", load_scenes=load_scenes
 )

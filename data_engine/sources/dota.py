@@ -14,17 +14,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Final
 
 from data_engine.objects import Scene
-from data_engine.sources.boundary import Reject
-from data_engine.sources.object_scenes import object_samples
+from data_engine.sources.object_scenes import ObjectSet
 from data_engine.sources.source import Source, describe_image, require_path, require_split
 from vlm.errors import DataError
 from vlm.geometry.shapes import Polygon
-from vlm.records import Region, Sample
+from vlm.records import Region
 
 NAME: Final = "dota"
 SPLITS: Final = ("train", "val", "all")
@@ -42,21 +40,8 @@ CLASSES: Final = tuple(category.replace("-", " ") for category in CATEGORIES[:15
 DOUBTFUL: Final = ("small vehicle",)
 
 
-def load(
-    root: Path, *, split: str, seed: int = 0, reject: Reject | None = None, annotations: bool = False
-) -> Iterator[Sample]:
-    """Yield grounding, detection, counting, presence and region samples of each image of the split."""
-    labels, load_one = _list_labels(Path(root), split), partial(load_scene, split=split)
-    return object_samples(labels, load_one, name=NAME, seed=seed, reject=reject, annotations=annotations)
-
-
-def load_scenes(root: Path, *, split: str) -> Iterator[Scene]:
-    """Yield each image of the split with its objects as four-point polygons, in the order of the label file."""
-    return (load_scene(path, split=split) for path in _list_labels(Path(root), split))
-
-
-def load_scene(path: Path, *, split: str) -> Scene:
-    """Read one label file and the image that belongs to it."""
+def load_scene(path: Path, split: str) -> Scene:
+    """Read one label file, its objects as four-point polygons in its order, and the image that belongs to it."""
     from data_engine.formats.picture_files import read_label_file
 
     image = describe_image(path.parent.parent / "images" / f"{path.stem}.png", name=NAME, layout=LAYOUT)
@@ -93,6 +78,6 @@ def _parse_corners(words: list[str], where: str) -> Polygon:
     return Polygon(tuple(zip(values[0::2], values[1::2], strict=True)))
 
 
-SOURCE: Final = Source(
-    name=NAME, load=load, splits=SPLITS, layout=LAYOUT, licence=LICENCE, citation="Xia et al., CVPR 2018"
-)
+READER: Final = ObjectSet(NAME, _list_labels, load_scene)
+load, load_scenes = READER.load, READER.load_scenes
+SOURCE: Final = Source(NAME, load, SPLITS, LAYOUT, LICENCE, citation="Xia et al., CVPR 2018", load_scenes=load_scenes)

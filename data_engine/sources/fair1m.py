@@ -13,20 +13,17 @@ imagery, ISPRS Journal 184, 2022.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Final
 from xml.etree.ElementTree import Element
 
 from data_engine.objects import Scene
-from data_engine.sources.boundary import Reject
-from data_engine.sources.object_scenes import object_samples
+from data_engine.sources.object_scenes import ObjectSet
 from data_engine.sources.source import Source, describe_image, require_split
 from data_engine.sources.xml_objects import load_xml
 from vlm.errors import DataError
 from vlm.geometry.shapes import Point, Polygon
-from vlm.records import Region, Sample
+from vlm.records import Region
 
 NAME: Final = "fair1m"
 SPLITS: Final = ("train", "val")
@@ -58,20 +55,7 @@ WORDS: Final = {name: write_class(name) for name in NAMES}
 CLASSES: Final = tuple(WORDS.values())
 
 
-def load(
-    root: Path, *, split: str, seed: int = 0, reject: Reject | None = None, annotations: bool = False
-) -> Iterator[Sample]:
-    """Yield grounding, detection, counting, presence and region samples of each image of the split."""
-    labels, load_one = _list_labels(Path(root), split), partial(load_scene, split=split)
-    return object_samples(labels, load_one, name=NAME, seed=seed, reject=reject, annotations=annotations)
-
-
-def load_scenes(root: Path, *, split: str) -> Iterator[Scene]:
-    """Yield each image of the split with its objects as four-point polygons, in the order of the label file."""
-    return (load_scene(path, split=split) for path in _list_labels(Path(root), split))
-
-
-def load_scene(path: Path, *, split: str) -> Scene:
+def load_scene(path: Path, split: str) -> Scene:
     """Read one label file and the image that lies in images/ beside its folder."""
     part = path.parent.parent
     image = describe_image(part / "images" / f"{path.stem}.tif", name=NAME, layout=LAYOUT)
@@ -112,6 +96,8 @@ def _read_point(text: str, where: str) -> Point:
         raise DataError(f"{where} has the point {text!r}: expected x,y in pixels") from error
 
 
+READER: Final = ObjectSet(NAME, _list_labels, load_scene)
+load, load_scenes = READER.load, READER.load_scenes
 SOURCE: Final = Source(
-    name=NAME, load=load, splits=SPLITS, layout=LAYOUT, licence=LICENCE, citation="Sun et al., ISPRS Journal 184, 2022"
+    NAME, load, SPLITS, LAYOUT, LICENCE, citation="Sun et al., ISPRS Journal 184, 2022", load_scenes=load_scenes
 )

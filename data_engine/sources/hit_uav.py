@@ -22,8 +22,7 @@ from typing import Any, Final
 from data_engine import objects
 from data_engine.generate import BoxKind
 from data_engine.objects import Scene
-from data_engine.sources.boundary import Reject
-from data_engine.sources.object_scenes import object_samples
+from data_engine.sources.object_scenes import ObjectSet
 from data_engine.sources.source import Source, describe_image, load_json, require_split
 from vlm.errors import DataError
 from vlm.geometry.angles import from_convention
@@ -55,19 +54,11 @@ class Files:
     names: dict[int, str]
 
     def scene(self, record: Entry) -> Scene:
-        """Give one image with its objects."""
+        """Give one image with its objects, HBB and OBB joined by annotation id."""
         path = self.root / "normal_json" / self.split / record["filename"]
         image = describe_image(path, name=NAME, layout=LAYOUT, sensor="thermal infrared")
         key = f"{NAME}/{self.split}/{path.stem}"
         return _scene(key, self.split, image, self.boxes.get(record["id"], []), self.obbs, self.names)
-
-
-def load(
-    root: Path, *, split: str, seed: int = 0, reject: Reject | None = None, annotations: bool = False
-) -> Iterator[Sample]:
-    """Yield grounding, detection, counting, presence and region samples of each image of the split."""
-    files = _load_files(Path(root), split)
-    return object_samples(files.images, files.scene, name=NAME, seed=seed, reject=reject, annotations=annotations)
 
 
 def single_object_samples(root: Path, *, split: str, kind: BoxKind = "box", seed: int = 0) -> Iterator[Sample]:
@@ -86,12 +77,6 @@ def count_samples(root: Path, *, split: str, seed: int = 0) -> Iterator[Sample]:
     """Yield "How many cars are there?" for each class that the image holds and one class that it does not hold."""
     for scene in load_scenes(root, split=split):
         yield from objects.count_samples(scene, seed=seed)
-
-
-def load_scenes(root: Path, *, split: str) -> Iterator[Scene]:
-    """Yield each image of the split with its objects; HBB and OBB are joined by annotation id."""
-    files = _load_files(Path(root), split)
-    return (files.scene(record) for record in files.images)
 
 
 def _load_files(root: Path, split: str) -> Files:
@@ -159,11 +144,19 @@ def _numbers(entry: Entry, expected: int) -> list[float]:
     return [float(value) for value in values]
 
 
+def _list_images(root: Path, split: str) -> list[tuple[Files, Entry]]:
+    files = _load_files(root, split)
+    return [(files, record) for record in files.images]
+
+
+def _load_scene(record: tuple[Files, Entry], split: str) -> Scene:
+    del split
+    files, entry = record
+    return files.scene(entry)
+
+
+READER: Final = ObjectSet(NAME, _list_images, _load_scene)
+load, load_scenes = READER.load, READER.load_scenes
 SOURCE: Final = Source(
-    name=NAME,
-    load=load,
-    splits=SPLITS,
-    layout=LAYOUT,
-    licence=LICENCE,
-    citation="Suo et al., Scientific Data 10:227, 2023",
+    NAME, load, SPLITS, LAYOUT, LICENCE, citation="Suo et al., Scientific Data 10:227, 2023", load_scenes=load_scenes
 )

@@ -15,21 +15,18 @@ ICPRAM 2017.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Final
 from xml.etree.ElementTree import Element
 
 from data_engine.objects import Scene
-from data_engine.sources.boundary import Reject
-from data_engine.sources.object_scenes import object_samples
+from data_engine.sources.object_scenes import ObjectSet
 from data_engine.sources.source import Source, describe_image, require_path, require_split
 from data_engine.sources.xml_objects import load_xml, read_box, read_numbers
 from vlm.errors import DataError
 from vlm.geometry.convert import canonical
 from vlm.geometry.shapes import OBB
-from vlm.records import Region, Sample
+from vlm.records import Region
 
 NAME: Final = "hrsc2016"
 SPLITS: Final = ("train", "val", "trainval", "test")
@@ -45,21 +42,9 @@ BOX: Final = ("box_xmin", "box_ymin", "box_xmax", "box_ymax")
 TURNED: Final = ("mbox_cx", "mbox_cy", "mbox_w", "mbox_h", "mbox_ang")
 
 
-def load(
-    root: Path, *, split: str, seed: int = 0, reject: Reject | None = None, annotations: bool = False
-) -> Iterator[Sample]:
-    """Yield grounding, detection, counting, presence and region samples of each image of the split."""
-    numbers, load_one = _list_images(Path(root), split), partial(load_scene, Path(root), split=split)
-    return object_samples(numbers, load_one, name=NAME, seed=seed, reject=reject, annotations=annotations)
-
-
-def load_scenes(root: Path, *, split: str) -> Iterator[Scene]:
-    """Yield each image of the split with its ships as boxes and as oriented boxes."""
-    return (load_scene(Path(root), number, split=split) for number in _list_images(Path(root), split))
-
-
-def load_scene(root: Path, number: str, *, split: str) -> Scene:
+def load_scene(record: tuple[Path, str], split: str) -> Scene:
     """Read the annotation of one image; a file without numbers where they belong raises DataError."""
+    root, number = record
     path = _find(root, [f"{folder}/Annotations/{number}.xml" for folder in FOLDERS])
     tree = load_xml(path, name=NAME, layout=LAYOUT)
     picture = _find(path.parent.parent, [name.format(number) for name in IMAGES])
@@ -70,9 +55,10 @@ def load_scene(root: Path, number: str, *, split: str) -> Scene:
     return Scene(f"{NAME}/{split}/{number}", image, boxes, turned, CLASSES, NAME, split, LICENCE)
 
 
-def _list_images(root: Path, split: str) -> list[str]:
+def _list_images(root: Path, split: str) -> list[tuple[Path, str]]:
     require_split(NAME, split, SPLITS)
-    return require_path(root / "ImageSets" / f"{split}.txt", name=NAME, layout=LAYOUT).read_text("utf-8").split()
+    listing = require_path(root / "ImageSets" / f"{split}.txt", name=NAME, layout=LAYOUT)
+    return [(root, number) for number in listing.read_text("utf-8").split()]
 
 
 def _find(folder: Path, names: list[str]) -> Path:
@@ -96,6 +82,6 @@ def _read_gsd(tree: Element) -> float | None:
     return value if 0 < value < math.inf else None
 
 
-SOURCE: Final = Source(
-    name=NAME, load=load, splits=SPLITS, layout=LAYOUT, licence=LICENCE, citation="Liu et al., ICPRAM 2017"
-)
+READER: Final = ObjectSet(NAME, _list_images, load_scene)
+load, load_scenes = READER.load, READER.load_scenes
+SOURCE: Final = Source(NAME, load, SPLITS, LAYOUT, LICENCE, citation="Liu et al., ICPRAM 2017", load_scenes=load_scenes)

@@ -9,15 +9,11 @@ instance segmentation, IEEE Access 2020.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from data_engine.objects import Scene
 from data_engine.sources import colour_instances
-from data_engine.sources.boundary import Reject
 from data_engine.sources.source import Source, require_path, require_split
-from vlm.records import Sample
 
 NAME: Final = "hrsid"
 SPLITS: Final = ("all",)
@@ -29,25 +25,13 @@ LAYOUT: Final = (
 HRSID: Final = colour_instances.InstanceSet(NAME, {"ship": (128, 0, 0)}, LAYOUT, LICENCE, sensor="SAR")
 
 
-def load(
-    root: Path, *, split: str, seed: int = 0, reject: Reject | None = None, annotations: bool = False
-) -> Iterator[Sample]:
-    """Yield object and mask samples of each image."""
-    return colour_instances.load(
-        HRSID, _find_folder(root, split), split=split, seed=seed, reject=reject, annotations=annotations
-    )
-
-
-def load_scenes(root: Path, *, split: str) -> Iterator[Scene]:
-    """Yield each image with its ships as masks."""
-    return colour_instances.load_scenes(HRSID, _find_folder(root, split), split=split)
-
-
 def _find_folder(root: Path, split: str) -> Path:
     require_split(NAME, split, SPLITS)
-    return require_path(Path(root), name=NAME, layout=LAYOUT)
+    return require_path(root, name=NAME, layout=LAYOUT)
 
 
+READER: Final = HRSID.reader(_find_folder)
+load, load_scenes = READER.load, READER.load_scenes
 SOURCE: Final = Source(
-    name=NAME, load=load, splits=SPLITS, layout=LAYOUT, licence=LICENCE, citation="Wei et al., IEEE Access 2020"
+    NAME, load, SPLITS, LAYOUT, LICENCE, citation="Wei et al., IEEE Access 2020", load_scenes=load_scenes
 )

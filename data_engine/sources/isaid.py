@@ -10,15 +10,11 @@ images, CVPR Workshops 2019.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from data_engine.objects import Scene
 from data_engine.sources import colour_instances
-from data_engine.sources.boundary import Reject
 from data_engine.sources.source import Source, require_path, require_split
-from vlm.records import Sample
 
 NAME: Final = "isaid"
 SPLITS: Final = ("train", "val")
@@ -47,26 +43,14 @@ COLOURS: Final = {
 ISAID: Final = colour_instances.InstanceSet(NAME, COLOURS, LAYOUT, LICENCE)
 
 
-def load(
-    root: Path, *, split: str, seed: int = 0, reject: Reject | None = None, annotations: bool = False
-) -> Iterator[Sample]:
-    """Yield object and mask samples of each image of the split."""
-    return colour_instances.load(
-        ISAID, _find_folder(Path(root), split), split=split, seed=seed, reject=reject, annotations=annotations
-    )
-
-
-def load_scenes(root: Path, *, split: str) -> Iterator[Scene]:
-    """Yield each image of the split with its instances as masks."""
-    return colour_instances.load_scenes(ISAID, _find_folder(Path(root), split), split=split)
-
-
 def _find_folder(root: Path, split: str) -> Path:
     require_split(NAME, split, SPLITS)
     root = root / "iSAID" if (root / "iSAID").is_dir() else root
     return require_path(root / split / "images", name=NAME, layout=LAYOUT)
 
 
+READER: Final = ISAID.reader(_find_folder)
+load, load_scenes = READER.load, READER.load_scenes
 SOURCE: Final = Source(
-    name=NAME, load=load, splits=SPLITS, layout=LAYOUT, licence=LICENCE, citation="Zamir et al., CVPR Workshops 2019"
+    NAME, load, SPLITS, LAYOUT, LICENCE, citation="Zamir et al., CVPR Workshops 2019", load_scenes=load_scenes
 )

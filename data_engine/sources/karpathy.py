@@ -17,7 +17,7 @@ from typing import Any
 from data_engine import generate
 from data_engine.objects import seeded
 from data_engine.sources.boundary import Reject, convert_each
-from data_engine.sources.source import describe_image, load_json, require_split
+from data_engine.sources.source import Loader, Source, describe_image, load_json, require_split
 from vlm.errors import DataError
 from vlm.records import Image, Sample
 
@@ -36,8 +36,21 @@ class CaptionSet:
     home: str
     annotations: str
     images: str
+    citation: str
     sensor: str | None = None
     gsd_m: float | None = None
+
+    def load(self, root: Path, *, split: str, seed: int = 0, reject: Reject | None = None) -> Iterator[Sample]:
+        """Yield one caption sample per distinct sentence of each image of the split."""
+
+        def convert(record: Captions) -> Iterator[Sample]:
+            return caption_samples(self, record, self.image(root, record[0]), split=split, seed=seed)
+
+        return convert_each(load_captions(self, root, split=split).items(), convert, name=self.name, reject=reject)
+
+    def source(self, load: Loader | None = None) -> Source:
+        """Give the dataset as a source, with a `load` of its own where it has more than captions."""
+        return Source(self.name, load or self.load, self.splits, self.layout, self.licence, self.citation)
 
     def folder(self, root: Path) -> Path:
         """Give the dataset's own folder: `root`, or the folder named `home` in it."""
@@ -47,18 +60,6 @@ class CaptionSet:
         """Name one image by path with its size; a missing or broken one raises DataError."""
         path = self.folder(root) / self.images / filename
         return describe_image(path, name=self.name, layout=self.layout, sensor=self.sensor, gsd_m=self.gsd_m)
-
-
-def load(
-    dataset: CaptionSet, root: Path, *, split: str, seed: int = 0, reject: Reject | None = None
-) -> Iterator[Sample]:
-    """Yield one caption sample per distinct sentence of each image of the split."""
-
-    def convert(record: Captions) -> Iterator[Sample]:
-        return caption_samples(dataset, record, dataset.image(root, record[0]), split=split, seed=seed)
-
-    records = load_captions(dataset, root, split=split)
-    return convert_each(records.items(), convert, name=dataset.name, reject=reject)
 
 
 def load_captions(dataset: CaptionSet, root: Path, *, split: str) -> dict[str, list[str]]:

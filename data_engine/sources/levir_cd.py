@@ -11,49 +11,22 @@ detection, Remote Sensing 12(10), 2020.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
-from data_engine.changes import ChangeScene
 from data_engine.sources import ab_label
-from data_engine.sources.boundary import Reject
-from data_engine.sources.source import Source
-from vlm.records import Sample
 
-NAME: Final = "levir_cd"
-SPLITS: Final = ab_label.SPLITS
-LICENCE: Final = "academic, non-commercial"
-LAYOUT: Final = (
-    "A/<name>.png, B/<name>.png, label/<name>.png and list/<split>.txt; it comes from "
-    "https://justchenhao.github.io/LEVIR/ (cut to 256 px tiles as ChangeFormer and BIT_CD publish it)"
-)
-CROP_PX: Final = 128
-PAIRS: Final = ab_label.PairSet(
-    NAME,
-    LAYOUT,
-    LICENCE,
+LEVIR: Final = ab_label.PairSet(
+    "levir_cd",
+    licence="academic, non-commercial",
+    layout=(
+        "A/<name>.png, B/<name>.png, label/<name>.png and list/<split>.txt; it comes from "
+        "https://justchenhao.github.io/LEVIR/ (cut to 256 px tiles as ChangeFormer and BIT_CD publish it)"
+    ),
     forward="new buildings have appeared",
     backward="buildings have disappeared",
+    citation="Chen and Shi, Remote Sensing 12(10), 2020",
     gsd_m=0.5,
 )
-
-
-def load(root: Path, *, split: str, seed: int = 0, reject: Reject | None = None) -> Iterator[Sample]:
-    """Yield change samples of each pair, of its swapped dates, of each date twice, and of its four crops."""
-    return ab_label.load_samples(root, PAIRS, split=split, crop_px=CROP_PX, seed=seed, reject=reject)
-
-
-def load_scenes(root: Path, *, split: str) -> Iterator[ChangeScene]:
-    """Yield each pair of the split with its change mask."""
-    return ab_label.load_scenes(root, PAIRS, split=split)
-
-
-SOURCE: Final = Source(
-    name=NAME,
-    load=load,
-    splits=SPLITS,
-    layout=LAYOUT,
-    licence=LICENCE,
-    citation="Chen and Shi, Remote Sensing 12(10), 2020",
-)
+READER: Final = LEVIR.reader()
+load, load_scenes = READER.load, READER.load_scenes
+SOURCE: Final = LEVIR.source()

@@ -13,7 +13,6 @@ extended operating conditions, SPIE 2757, 1996.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -21,8 +20,8 @@ from data_engine import generate
 from data_engine.objects import Scene, seeded
 from data_engine.sources.boundary import Reject, convert_each
 from data_engine.sources.label_turns import name_label
-from data_engine.sources.object_scenes import object_samples
-from data_engine.sources.source import Source, describe_image, require_split
+from data_engine.sources.object_scenes import ObjectSet
+from data_engine.sources.source import Source, describe_image, require_path, require_split
 from data_engine.sources.xml_objects import load_xml, read_box
 from vlm.errors import DataError
 from vlm.geometry.shapes import HBB
@@ -61,22 +60,25 @@ def load(
             reject=reject,
         )
     if scenes.exists():
-        numbers, load_one = scenes.read_text(encoding="utf-8").split(), partial(load_scene, root, split=split)
-        yield from object_samples(numbers, load_one, name=NAME, seed=seed, reject=reject, annotations=annotations)
+        yield from READER.load(root, split=split, seed=seed, reject=reject, annotations=annotations)
 
 
-def load_scene(root: Path, number: str, *, split: str) -> Scene:
-    """Read one scene with its vehicles as boxes, clipped to the scene."""
-    image = describe_image(
-        _voc(root) / "JPEGImages" / f"{number}.jpg", name=NAME, layout=LAYOUT, sensor=SENSOR, gsd_m=GSD_M
-    )
-    path = _voc(root) / "Annotations" / f"{number}.xml"
+def load_scene(path: Path, split: str) -> Scene:
+    """Read one annotation, its vehicles as boxes clipped to the scene, and the image of its number."""
+    picture = path.parent.with_name("JPEGImages") / f"{path.stem}.jpg"
+    image = describe_image(picture, name=NAME, layout=LAYOUT, sensor=SENSOR, gsd_m=GSD_M)
     regions = []
     for place, entry in enumerate(load_xml(path, name=NAME, layout=LAYOUT).iter("object"), start=1):
         where = f"{path} object {place}"
         vehicle = _vehicle(entry.findtext("name", "").strip(), where)
         regions.append(Region(_clip(read_box(entry, where), image, where), vehicle))
-    return Scene(f"{NAME}/{split}/{number}", image, tuple(regions), (), VEHICLES, NAME, split, LICENCE)
+    return Scene(f"{NAME}/{split}/{path.stem}", image, tuple(regions), (), VEHICLES, NAME, split, LICENCE)
+
+
+def _list_scenes(root: Path, split: str) -> list[Path]:
+    require_split(NAME, split, SPLITS)
+    listing = require_path(_voc(root) / "ImageSets" / "Main" / f"{split}.txt", name=NAME, layout=LAYOUT)
+    return [_voc(root) / "Annotations" / f"{number}.xml" for number in listing.read_text(encoding="utf-8").split()]
 
 
 def _voc(root: Path) -> Path:
@@ -107,6 +109,8 @@ def _clip(box: HBB, image: Image, where: str) -> HBB:
     return HBB(x1, y1, x2, y2)
 
 
+READER: Final = ObjectSet(NAME, _list_scenes, load_scene)
+load_scenes = READER.load_scenes
 SOURCE: Final = Source(
-    name=NAME, load=load, splits=SPLITS, layout=LAYOUT, licence=LICENCE, citation="Keydel et al., SPIE 2757, 1996"
+    NAME, load, SPLITS, LAYOUT, LICENCE, citation="Keydel et al., SPIE 2757, 1996", load_scenes=load_scenes
 )

@@ -8,18 +8,15 @@ Citation: Weinstein et al., A remote sensing derived data set of 100 million ind
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Final
 
 from data_engine.objects import Scene
-from data_engine.sources.boundary import Reject
-from data_engine.sources.object_scenes import object_samples
+from data_engine.sources.object_scenes import ObjectSet
 from data_engine.sources.source import Source, describe_image, require_path, require_split
 from data_engine.sources.xml_objects import load_xml, read_box
 from vlm.errors import DataError
-from vlm.records import Region, Sample
+from vlm.records import Region
 
 NAME: Final = "neontree"
 SPLITS: Final = ("all",)
@@ -32,20 +29,7 @@ CLASSES: Final = ("tree",)
 GSD_M: Final = 0.1
 
 
-def load(
-    root: Path, *, split: str, seed: int = 0, reject: Reject | None = None, annotations: bool = False
-) -> Iterator[Sample]:
-    """Yield grounding, detection, counting, presence and region samples of each image."""
-    labels, load_one = _list_labels(Path(root), split), partial(load_scene, split=split)
-    return object_samples(labels, load_one, name=NAME, seed=seed, reject=reject, annotations=annotations)
-
-
-def load_scenes(root: Path, *, split: str) -> Iterator[Scene]:
-    """Yield each image with its trees as boxes."""
-    return (load_scene(path, split=split) for path in _list_labels(Path(root), split))
-
-
-def load_scene(path: Path, *, split: str) -> Scene:
+def load_scene(path: Path, split: str) -> Scene:
     """Read one annotation and the image beside it; a broken object raises DataError with its number."""
     picture = path.with_suffix(".png") if path.with_suffix(".png").exists() else path.with_suffix(".tif")
     image = describe_image(picture, name=NAME, layout=LAYOUT, sensor="aerial", gsd_m=GSD_M)
@@ -65,6 +49,8 @@ def _list_labels(root: Path, split: str) -> list[Path]:
     return found
 
 
+READER: Final = ObjectSet(NAME, _list_labels, load_scene)
+load, load_scenes = READER.load, READER.load_scenes
 SOURCE: Final = Source(
-    name=NAME, load=load, splits=SPLITS, layout=LAYOUT, licence=LICENCE, citation="Weinstein et al., eLife 2021"
+    NAME, load, SPLITS, LAYOUT, LICENCE, citation="Weinstein et al., eLife 2021", load_scenes=load_scenes
 )

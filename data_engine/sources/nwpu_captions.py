@@ -19,7 +19,7 @@ from data_engine import generate
 from data_engine.objects import seeded
 from data_engine.sources import karpathy
 from data_engine.sources.boundary import Reject, convert_each
-from data_engine.sources.source import Source, load_json, require_split
+from data_engine.sources.source import load_json, require_split
 from vlm.errors import DataError
 from vlm.records import Sample
 
@@ -34,6 +34,7 @@ NWPU: Final = karpathy.CaptionSet(
     home="NWPU-Captions",
     annotations="dataset_nwpu.json",
     images="NWPU_images",
+    citation="Cheng et al., TGRS 2022",
 )
 Entry = tuple[str, dict[str, Any]]
 
@@ -71,7 +72,4 @@ def _entries(path: Path, split: str) -> Iterator[Entry]:
                 yield theme, record
 
 
-SOURCE: Final = Source(
-    name=NWPU.name, load=load, splits=NWPU.splits, layout=NWPU.layout, licence=NWPU.licence,
-    citation="Cheng et al., TGRS 2022",
-)  # fmt: skip
+SOURCE: Final = NWPU.source(load)

@@ -8,7 +8,9 @@ the caller wants it: `convert` does, a training run that reads a dataset directl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
 
 from data_engine import objects
 from data_engine.annotations import list_classes, scene_to_sample
@@ -19,23 +21,37 @@ from vlm.records import Sample
 Record = TypeVar("Record")
 
 
-def object_samples(
-    records: Iterable[Record],
-    load_scene: Callable[[Record], Scene],
-    *,
-    name: str,
-    seed: int,
-    reject: Reject | None,
-    annotations: bool,
-) -> Iterator[Sample]:
-    """Yield grounding, detection, counting, presence and region samples of each image; a bad one goes to `reject`."""
+@dataclass(frozen=True, slots=True)
+class ObjectSet(Generic[Record]):
+    """Say how a detection set is read: the records of a split, one an image, and the scene of each of them.
 
-    def convert(record: Record) -> Iterator[Sample]:
-        scene = load_scene(record)
-        yield from annotate(scene, wanted=annotations, seed=seed)
-        yield from objects.all_samples(scene, seed=seed)
+    `list_records(root, split)` raises DataError where the folder is none of this set, `load_scene(record, split)` where
+    one record is damaged. `draw` gives a scene with a mask for each object, for sets that know outlines.
+    """
 
-    return convert_each(records, convert, name=name, reject=reject)
+    name: str
+    list_records: Callable[[Path, str], Iterable[Record]]
+    load_scene: Callable[[Record, str], Scene]
+    draw: Callable[[Scene], Scene] | None = None
+
+    def load(
+        self, root: Path, *, split: str, seed: int = 0, reject: Reject | None = None, annotations: bool = False
+    ) -> Iterator[Sample]:
+        """Yield grounding, detection, counting, presence and region samples of each image, and masks of outlines."""
+
+        def convert(record: Record) -> Iterator[Sample]:
+            scene = self.load_scene(record, split)
+            yield from annotate(scene, wanted=annotations, seed=seed)
+            yield from objects.all_samples(scene, seed=seed)
+            if self.draw is not None:
+                yield from objects.mask_samples(self.draw(scene), seed=seed)
+
+        return convert_each(self.list_records(Path(root), split), convert, name=self.name, reject=reject)
+
+    def load_scenes(self, root: Path, *, split: str, reject: Reject | None = None) -> Iterator[Scene]:
+        """Yield each image of the split with its objects."""
+        records = self.list_records(Path(root), split)
+        return convert_each(records, lambda record: (self.load_scene(record, split),), name=self.name, reject=reject)
 
 
 def annotate(scene: Scene, *, wanted: bool, seed: int) -> Iterator[Sample]:

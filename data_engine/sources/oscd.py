@@ -12,17 +12,14 @@ networks, IGARSS 2018.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from data_engine.changes import ChangeScene
 from data_engine.labels import load_label
-from data_engine.sources.boundary import Reject
-from data_engine.sources.change_pairs import pair_samples
+from data_engine.sources.change_pairs import ChangeSet
 from data_engine.sources.source import Source, describe_image, require_path, require_split
 from vlm.errors import DataError
-from vlm.records import Sample
 
 NAME: Final = "oscd"
 SPLITS: Final = ("train", "val", "all")
@@ -38,28 +35,18 @@ CROP_PX: Final = 128
 FORWARD: Final = "the built-up area has changed"
 
 
-def load(root: Path, *, split: str, seed: int = 0, reject: Reject | None = None) -> Iterator[Sample]:
-    """Yield change samples of each pair, of its swapped dates, of each date twice, and of its crops."""
-    cities = _list_cities(Path(root), split)
-    return pair_samples(
-        cities, lambda city: _load_city(Path(root), city, split), crop_px=CROP_PX, name=NAME, seed=seed, reject=reject
-    )
-
-
-def load_scenes(root: Path, *, split: str) -> Iterator[ChangeScene]:
-    """Yield each labelled city of the split with its change mask."""
-    return (_load_city(Path(root), city, split) for city in _list_cities(Path(root), split))
-
-
-def _list_cities(root: Path, split: str) -> list[str]:
+def _list_cities(root: Path, split: str) -> list[Path]:
+    """List the folders of the images of each labelled city."""
     require_split(NAME, split, SPLITS)
-    listing = require_path(root / f"{PREFIX}Images" / "train.txt", name=NAME, layout=LAYOUT)
+    folder = root / f"{PREFIX}Images"
+    listing = require_path(folder / "train.txt", name=NAME, layout=LAYOUT)
     cities = [city.strip() for city in listing.read_text(encoding="utf-8").replace("\n", ",").split(",")]
-    return [city for city in cities if city and (split == "all" or (city in HELD_OUT) == (split == "val"))]
+    return [folder / city for city in cities if city and (split == "all" or (city in HELD_OUT) == (split == "val"))]
 
 
-def _load_city(root: Path, city: str, split: str) -> ChangeScene:
-    images, labels = root / f"{PREFIX}Images" / city, root / f"{PREFIX}Train Labels" / city
+def _load_city(images: Path, split: str) -> ChangeScene:
+    city = images.name
+    labels = images.parent.with_name(f"{PREFIX}Train Labels") / city
     dates = _load_dates(images / "dates.txt")
     before, after = (
         describe_image(
@@ -89,6 +76,8 @@ def _load_dates(path: Path) -> tuple[str, str]:
     return first, second
 
 
+READER: Final = ChangeSet(NAME, _list_cities, _load_city, CROP_PX)
+load, load_scenes = READER.load, READER.load_scenes
 SOURCE: Final = Source(
-    name=NAME, load=load, splits=SPLITS, layout=LAYOUT, licence=LICENCE, citation="Caye Daudt et al., IGARSS 2018"
+    NAME, load, SPLITS, LAYOUT, LICENCE, citation="Caye Daudt et al., IGARSS 2018", load_scenes=load_scenes
 )

@@ -21,7 +21,6 @@ from data_engine.objects import seeded
 from data_engine.sources import karpathy
 from data_engine.sources.boundary import Reject, convert_each
 from data_engine.sources.rsivqa import split_line
-from data_engine.sources.source import Source
 from vlm.errors import DataError
 from vlm.records import Sample
 
@@ -33,7 +32,14 @@ LAYOUT: Final = (
     "https://github.com/201528014227051/RSICD_optimal and https://github.com/spectralpublic/RSIVQA"
 )
 RSICD: Final = karpathy.CaptionSet(
-    NAME, SPLITS, LICENCE, LAYOUT, home="RSICD", annotations="dataset_rsicd.json", images="RSICD_images"
+    NAME,
+    SPLITS,
+    LICENCE,
+    LAYOUT,
+    home="RSICD",
+    annotations="dataset_rsicd.json",
+    images="RSICD_images",
+    citation="Lu et al., TGRS 2017; themes: Zheng et al. (RSIVQA), TGRS 2021",
 )
 THEMES: Final = (
     "airport", "bareland", "baseballfield", "beach", "bridge", "center", "church", "commercial", "denseresidential",
@@ -85,11 +91,4 @@ def _theme_file(root: Path) -> Path:
     return RSICD.folder(root) / "rsicd_vqa.txt"
 
 
-SOURCE: Final = Source(
-    name=NAME,
-    load=load,
-    splits=SPLITS,
-    layout=LAYOUT,
-    licence=LICENCE,
-    citation="Lu et al., TGRS 2017; themes: Zheng et al. (RSIVQA), TGRS 2021",
-)
+SOURCE: Final = RSICD.source(load)

@@ -10,14 +10,9 @@ remote sensing image retrieval, TGRS 2021.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 from data_engine.sources import karpathy
-from data_engine.sources.boundary import Reject
-from data_engine.sources.source import Source
-from vlm.records import Sample
 
 RSITMD: Final = karpathy.CaptionSet(
     name="rsitmd",
@@ -27,15 +22,7 @@ RSITMD: Final = karpathy.CaptionSet(
     home="RSITMD",
     annotations="dataset_RSITMD.json",
     images="images",
-)
-
-
-def load(root: Path, *, split: str, seed: int = 0, reject: Reject | None = None) -> Iterator[Sample]:
-    """Yield one caption sample per distinct sentence of each image of the split."""
-    return karpathy.load(RSITMD, root, split=split, seed=seed, reject=reject)
-
-
-SOURCE: Final = Source(
-    name=RSITMD.name, load=load, splits=RSITMD.splits, layout=RSITMD.layout, licence=RSITMD.licence,
     citation="Yuan et al., TGRS 2021",
-)  # fmt: skip
+)
+load = RSITMD.load
+SOURCE: Final = RSITMD.source()

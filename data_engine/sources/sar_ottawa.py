@@ -7,16 +7,13 @@ Citation: Gao et al., Automatic change detection in synthetic aperture radar ima
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from data_engine.changes import ChangeScene
 from data_engine.labels import load_mask
-from data_engine.sources.boundary import Reject
-from data_engine.sources.change_pairs import pair_samples
+from data_engine.sources.change_pairs import ChangeSet
 from data_engine.sources.source import Source, describe_image, require_path, require_split
-from vlm.records import Sample
 
 NAME: Final = "sar_ottawa"
 SPLITS: Final = ("all",)
@@ -26,22 +23,10 @@ CROP_PX: Final = 128
 SENTENCE: Final = "the extent of the water has changed"
 
 
-def load(root: Path, *, split: str, seed: int = 0, reject: Reject | None = None) -> Iterator[Sample]:
-    """Yield change samples of the pair, of its swapped dates, of each date twice, and of its crops."""
-    folders = [_find_folder(root, split)]
-    return pair_samples(
-        folders, lambda folder: _load_scene(folder, split), crop_px=CROP_PX, name=NAME, seed=seed, reject=reject
-    )
-
-
-def load_scenes(root: Path, *, split: str) -> Iterator[ChangeScene]:
-    """Yield the pair with its change mask."""
-    yield _load_scene(_find_folder(root, split), split)
-
-
-def _find_folder(root: Path, split: str) -> Path:
+def _find_folder(root: Path, split: str) -> list[Path]:
+    """Give the folder of the one pair."""
     require_split(NAME, split, SPLITS)
-    return require_path(Path(root), name=NAME, layout=LAYOUT)
+    return [require_path(root, name=NAME, layout=LAYOUT)]
 
 
 def _load_scene(folder: Path, split: str) -> ChangeScene:
@@ -53,6 +38,6 @@ def _load_scene(folder: Path, split: str) -> ChangeScene:
     return ChangeScene(f"{NAME}/{split}/ottawa", before, after, changed, SENTENCE, SENTENCE, NAME, split, LICENCE)
 
 
-SOURCE: Final = Source(
-    name=NAME, load=load, splits=SPLITS, layout=LAYOUT, licence=LICENCE, citation="Gao et al., GRSL 2016"
-)
+READER: Final = ChangeSet(NAME, _find_folder, _load_scene, CROP_PX)
+load, load_scenes = READER.load, READER.load_scenes
+SOURCE: Final = Source(NAME, load, SPLITS, LAYOUT, LICENCE, citation="Gao et al., GRSL 2016", load_scenes=load_scenes)

@@ -72,10 +72,14 @@ def load(root: Path, *, split: str, seed: int = 0, reject: Reject | None = None)
     return convert_each(_list_images(folder), convert, name=NAME, reject=reject)
 
 
-def load_scenes(root: Path, *, split: str) -> Iterator[ChangeScene]:
+def load_scenes(root: Path, *, split: str, reject: Reject | None = None) -> Iterator[ChangeScene]:
     """Yield each pair of the split with its change mask and the sentence about its largest transition."""
     folder = _find_folder(Path(root), split)
-    return (_scene(folder, path.name, _load_labels(folder, path.name), split) for path in _list_images(folder))
+
+    def convert(path: Path) -> Iterator[ChangeScene]:
+        yield _scene(folder, path.name, _load_labels(folder, path.name), split)
+
+    return convert_each(_list_images(folder), convert, name=NAME, reject=reject)
 
 
 def say_transition(before: np.ndarray, after: np.ndarray) -> str:
@@ -148,6 +152,4 @@ def _cover_sample(scene: ChangeScene, labels: Labels, origin: Origin) -> Sample:
     return origin.wrap(turn, (scene.before, scene.after), key=f"{scene.key}/cover")
 
 
-SOURCE: Final = Source(
-    name=NAME, load=load, splits=SPLITS, layout=LAYOUT, licence=LICENCE, citation="Yang et al., TGRS 2022"
-)
+SOURCE: Final = Source(NAME, load, SPLITS, LAYOUT, LICENCE, citation="Yang et al., TGRS 2022", load_scenes=load_scenes)

@@ -6,12 +6,16 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from data_engine.sources.boundary import Reject
 from data_engine.store.images import ImageFaultError
 from vlm.errors import DataError
 from vlm.records import Image, Sample
+
+if TYPE_CHECKING:
+    from data_engine.changes import ChangeScene
+    from data_engine.objects import Scene
 
 
 class Loader(Protocol):
@@ -20,9 +24,18 @@ class Loader(Protocol):
     def __call__(self, root: Path, *, split: str, seed: int = 0, reject: Reject | None = None) -> Iterator[Sample]: ...
 
 
+class SceneLoader(Protocol):
+    """Read the images of one split with their objects, or the pairs with their change; as Loader in all else."""
+
+    def __call__(self, root: Path, *, split: str, reject: Reject | None = None) -> Iterator[Scene | ChangeScene]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Describe a dataset: how it is loaded, its splits, its files (`layout`), licence and citation."""
+    """Describe a dataset: how it is loaded, its splits, its files (`layout`), licence and citation.
+
+    `load_scenes` is there for sets of labelled objects and of changes.
+    """
 
     name: str
     load: Loader
@@ -30,6 +43,7 @@ class Source:
     layout: str
     licence: str
     citation: str
+    load_scenes: SceneLoader | None = None
 
 
 def require_split(name: str, split: str, splits: tuple[str, ...]) -> None:

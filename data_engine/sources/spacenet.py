@@ -22,15 +22,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from data_engine import objects
 from data_engine.objects import Scene
-from data_engine.sources.boundary import Reject, convert_each
-from data_engine.sources.object_scenes import annotate
+from data_engine.sources.object_scenes import ObjectSet
 from data_engine.sources.rasters import describe_raster
 from data_engine.sources.source import Source, require_path, require_split
 from vlm.errors import DataError
 from vlm.geometry.shapes import HBB, Mask, Polygon
-from vlm.records import Image, Region, Sample
+from vlm.records import Image, Region
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -57,26 +55,9 @@ BUILDING: Final = "building"
 MIN_PX: Final = 4.0
 
 
-def load(
-    root: Path, *, split: str, seed: int = 0, reject: Reject | None = None, annotations: bool = False
-) -> Iterator[Sample]:
-    """Yield object samples (boxes, oriented boxes) and mask samples of each labelled chip."""
-    require_split(NAME, split, SPLITS)
-    folders = list(_product_folders(Path(root)))
-    if not folders:
-        raise DataError(f"{NAME}: {root} holds no products of SpaceNet; expected {LAYOUT}")
-
-    def convert(pair: tuple[Path, Path]) -> Iterator[Sample]:
-        scene = load_scene(*pair, split=split)
-        yield from annotate(scene, wanted=annotations, seed=seed)
-        yield from objects.all_samples(scene, seed=seed)
-        yield from objects.mask_samples(with_masks(scene), seed=seed)
-
-    return convert_each((pair for folder in folders for pair in _pairs(folder)), convert, name=NAME, reject=reject)
-
-
-def load_scene(path: Path, label: Path, *, split: str = "train") -> Scene:
+def load_scene(pair: tuple[Path, Path], split: str = "train") -> Scene:
     """Read one chip with its buildings as polygons in pixels; the name of its folder says which product it is."""
+    path, label = pair
     sensor, bands = PRODUCTS[path.parent.name]
     image = describe_raster(path, name=NAME, layout=LAYOUT, sensor=sensor, bands=bands)
     regions = tuple(Region(polygon, BUILDING) for polygon in _load_polygons(path, label, image))
@@ -88,6 +69,14 @@ def with_masks(scene: Scene) -> Scene:
     """Give the same scene with a mask of one cell a pixel in the place of each polygon."""
     masks = tuple(replace(region, geometry=_fill(region.geometry)) for region in scene.boxes)  # type: ignore[arg-type]
     return replace(scene, boxes=masks, obbs=masks)
+
+
+def _list_pairs(root: Path, split: str) -> Iterator[tuple[Path, Path]]:
+    require_split(NAME, split, SPLITS)
+    folders = list(_product_folders(root))
+    if not folders:
+        raise DataError(f"{NAME}: {root} holds no products of SpaceNet; expected {LAYOUT}")
+    return (pair for folder in folders for pair in _pairs(folder))
 
 
 def _product_folders(root: Path) -> Iterator[Path]:
@@ -184,7 +173,9 @@ def _fill(polygon: Polygon) -> Mask:
     )
 
 
+READER: Final = ObjectSet(NAME, _list_pairs, load_scene, draw=with_masks)
+load, load_scenes = READER.load, READER.load_scenes
 SOURCE: Final = Source(
-    name=NAME, load=load, splits=SPLITS, layout=LAYOUT, licence=LICENCE,
+    NAME, load, SPLITS, LAYOUT, LICENCE, load_scenes=load_scenes,
     citation="Van Etten et al., 2018; Weir et al., ICCV 2019; Shermeyer et al., CVPR Workshops 2020",
 )  # fmt: skip

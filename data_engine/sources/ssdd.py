@@ -23,7 +23,7 @@ from data_engine.labels import load_label
 from data_engine.objects import Scene
 from data_engine.sources.boundary import Reject, convert_each
 from data_engine.sources.class_masks import Cover, class_sample
-from data_engine.sources.object_scenes import annotate
+from data_engine.sources.object_scenes import ObjectSet, annotate
 from data_engine.sources.referring import Origin
 from data_engine.sources.source import Source, describe_image, require_path, require_split
 from data_engine.sources.xml_objects import load_xml, read_box, read_quad
@@ -49,7 +49,7 @@ def load(
     root, origin = Path(root), Origin(NAME, split, LICENCE, seed)
 
     def convert(path: Path) -> Iterator[Sample]:
-        scene = load_scene(path, split=split)
+        scene = load_scene(path, split)
         yield from annotate(scene, wanted=annotations, seed=seed)
         yield from objects.all_samples(scene, seed=seed)
         for mask in (root / "PSeg_SSDD" / "voc_style" / "JPEGImages_PSeg_GT_Mask").glob(f"{path.stem}.*"):
@@ -62,13 +62,8 @@ def load(
     return convert_each(_list_labels(root, split), convert, name=NAME, reject=reject)
 
 
-def load_scenes(root: Path, *, split: str) -> Iterator[Scene]:
-    """Yield each image of the split with its ships as boxes and as oriented boxes (four corners)."""
-    return (load_scene(path, split=split) for path in _list_labels(Path(root), split))
-
-
-def load_scene(path: Path, *, split: str) -> Scene:
-    """Read one annotation and the image beside it."""
+def load_scene(path: Path, split: str) -> Scene:
+    """Read one annotation, its ships as boxes and as oriented boxes (four corners), and the image beside it."""
     pictures = path.parent.with_name(path.parent.name.replace("Annotations", "JPEGImages"))
     image = describe_image(pictures / f"{path.stem}.jpg", name=NAME, layout=LAYOUT, sensor="SAR")
     entries = [
@@ -95,11 +90,7 @@ def _list_labels(root: Path, split: str) -> list[Path]:
     return found
 
 
+load_scenes = ObjectSet(NAME, _list_labels, load_scene).load_scenes
 SOURCE: Final = Source(
-    name=NAME,
-    load=load,
-    splits=SPLITS,
-    layout=LAYOUT,
-    licence=LICENCE,
-    citation="Zhang et al., Remote Sensing 13(18), 2021",
+    NAME, load, SPLITS, LAYOUT, LICENCE, citation="Zhang et al., Remote Sensing 13(18), 2021", load_scenes=load_scenes
 )

@@ -9,14 +9,9 @@ resolution remote sensing image, CITS 2016; images: Zhang et al., TGRS 2015.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 from data_engine.sources import karpathy
-from data_engine.sources.boundary import Reject
-from data_engine.sources.source import Source
-from vlm.records import Sample
 
 SYDNEY: Final = karpathy.CaptionSet(
     name="sydney",
@@ -29,16 +24,8 @@ SYDNEY: Final = karpathy.CaptionSet(
     home="Sydney_captions",
     annotations="dataset.json",
     images="imgs",
+    citation="Qu et al., CITS 2016; images: Zhang et al., TGRS 2015",
     gsd_m=0.5,
 )
-
-
-def load(root: Path, *, split: str, seed: int = 0, reject: Reject | None = None) -> Iterator[Sample]:
-    """Yield one caption sample per distinct sentence of each image of the split."""
-    return karpathy.load(SYDNEY, root, split=split, seed=seed, reject=reject)
-
-
-SOURCE: Final = Source(
-    name=SYDNEY.name, load=load, splits=SYDNEY.splits, layout=SYDNEY.layout, licence=SYDNEY.licence,
-    citation="Qu et al., CITS 2016; images: Zhang et al., TGRS 2015",
-)  # fmt: skip
+load = SYDNEY.load
+SOURCE: Final = SYDNEY.source()

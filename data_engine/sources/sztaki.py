@@ -10,17 +10,14 @@ model, TGRS 2009.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from data_engine.changes import ChangeScene
 from data_engine.labels import load_mask
-from data_engine.sources.boundary import Reject
-from data_engine.sources.change_pairs import pair_samples
+from data_engine.sources.change_pairs import ChangeSet
 from data_engine.sources.source import Source, describe_image, require_path, require_split
 from vlm.errors import DataError
-from vlm.records import Sample
 
 NAME: Final = "sztaki"
 SPLITS: Final = ("all",)
@@ -32,19 +29,6 @@ LAYOUT: Final = (
 GSD_M: Final = 1.5
 CROP_PX: Final = 256
 SENTENCE: Final = "the land cover has changed"
-
-
-def load(root: Path, *, split: str, seed: int = 0, reject: Reject | None = None) -> Iterator[Sample]:
-    """Yield change samples of each pair, of its swapped dates, of each date twice, and of its crops."""
-    labels = _list_labels(Path(root), split)
-    return pair_samples(
-        labels, lambda label: _load_scene(label, split), crop_px=CROP_PX, name=NAME, seed=seed, reject=reject
-    )
-
-
-def load_scenes(root: Path, *, split: str) -> Iterator[ChangeScene]:
-    """Yield each pair with its change mask."""
-    return (_load_scene(label, split) for label in _list_labels(Path(root), split))
 
 
 def _list_labels(root: Path, split: str) -> list[Path]:
@@ -65,6 +49,8 @@ def _load_scene(label: Path, split: str) -> ChangeScene:
     return ChangeScene(key, before, after, load_mask(label), SENTENCE, SENTENCE, NAME, split, LICENCE)
 
 
+READER: Final = ChangeSet(NAME, _list_labels, _load_scene, CROP_PX)
+load, load_scenes = READER.load, READER.load_scenes
 SOURCE: Final = Source(
-    name=NAME, load=load, splits=SPLITS, layout=LAYOUT, licence=LICENCE, citation="Benedek and Sziranyi, TGRS 2009"
+    NAME, load, SPLITS, LAYOUT, LICENCE, citation="Benedek and Sziranyi, TGRS 2009", load_scenes=load_scenes
 )

@@ -10,14 +10,9 @@ high resolution remote sensing image, CITS 2016; images: Yang and Newsam, ACM GI
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 from data_engine.sources import karpathy
-from data_engine.sources.boundary import Reject
-from data_engine.sources.source import Source
-from vlm.records import Sample
 
 UCM: Final = karpathy.CaptionSet(
     name="ucm",
@@ -30,17 +25,9 @@ UCM: Final = karpathy.CaptionSet(
     home="UCM_captions",
     annotations="dataset.json",
     images="imgs",
+    citation="Qu et al., CITS 2016; images: Yang and Newsam, ACM GIS 2010",
     sensor="aerial",
     gsd_m=0.3048,
 )
-
-
-def load(root: Path, *, split: str, seed: int = 0, reject: Reject | None = None) -> Iterator[Sample]:
-    """Yield one caption sample per distinct sentence of each image of the split."""
-    return karpathy.load(UCM, root, split=split, seed=seed, reject=reject)
-
-
-SOURCE: Final = Source(
-    name=UCM.name, load=load, splits=UCM.splits, layout=UCM.layout, licence=UCM.licence,
-    citation="Qu et al., CITS 2016; images: Yang and Newsam, ACM GIS 2010",
-)  # fmt: skip
+load = UCM.load
+SOURCE: Final = UCM.source()

@@ -13,18 +13,15 @@ Citation: Lam et al., xView: objects in context in overhead imagery, arXiv 1802.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Final
 
 from data_engine.objects import Scene
-from data_engine.sources.boundary import Reject
-from data_engine.sources.object_scenes import object_samples
+from data_engine.sources.object_scenes import ObjectSet
 from data_engine.sources.source import Source, describe_image, require_path, require_split
 from vlm.errors import DataError
 from vlm.geometry.shapes import HBB
-from vlm.records import Region, Sample
+from vlm.records import Region
 
 NAME: Final = "xview"
 SPLITS: Final = ("train",)
@@ -52,22 +49,11 @@ DOUBTFUL: Final = (
 )  # fmt: skip
 UNNAMED: Final = (75, 82)
 WITHOUT_IMAGE: Final = ("1395.tif",)
+Labelled = tuple[Path, list[tuple[str, int]]]
+"""An image, and the bounds_imcoords and type_id of each of its objects."""
 
 
-def load(
-    root: Path, *, split: str, seed: int = 0, reject: Reject | None = None, annotations: bool = False
-) -> Iterator[Sample]:
-    """Yield grounding, detection, counting, presence and region samples of each image."""
-    listed, load_one = _list_objects(Path(root), split).items(), partial(_scene, Path(root), split=split)
-    return object_samples(listed, load_one, name=NAME, seed=seed, reject=reject, annotations=annotations)
-
-
-def load_scenes(root: Path, *, split: str) -> Iterator[Scene]:
-    """Yield each labelled image with its objects as boxes."""
-    return (_scene(Path(root), listed, split=split) for listed in _list_objects(Path(root), split).items())
-
-
-def _list_objects(root: Path, split: str) -> dict[str, list[tuple[str, int]]]:
+def _list_objects(root: Path, split: str) -> list[Labelled]:
     """Give (bounds_imcoords, type_id) of the objects of each image, images in order of their number."""
     from pyogrio.errors import DataSourceError
     from pyogrio.raw import read
@@ -84,19 +70,20 @@ def _list_objects(root: Path, split: str) -> dict[str, list[tuple[str, int]]]:
     by_name = dict(zip(meta["fields"], columns, strict=True))
     if by_name["type_id"].dtype.kind not in "iu":
         raise DataError(f"{NAME}: {path} has a type_id that is no number: unpack it again")
-    found: dict[str, list[tuple[str, int]]] = {}
+    found: dict[Path, list[tuple[str, int]]] = {}
     for file, kind, bounds in zip(*(by_name[name] for name in wanted), strict=True):
         if int(kind) not in UNNAMED and file not in WITHOUT_IMAGE:
-            found.setdefault(str(file), []).append((str(bounds), int(kind)))
-    return dict(sorted(found.items(), key=lambda item: (len(item[0]), item[0])))
+            found.setdefault(root / "train_images" / file, []).append((str(bounds), int(kind)))
+    return sorted(found.items(), key=lambda item: (len(item[0].name), item[0].name))
 
 
-def _scene(root: Path, entry: tuple[str, list[tuple[str, int]]], *, split: str) -> Scene:
-    file, listed = entry
-    image = describe_image(root / "train_images" / file, name=NAME, layout=LAYOUT, sensor="WorldView-3", gsd_m=GSD_M)
-    regions = [_read_region(bounds, kind, file) for bounds, kind in listed]
+def load_scene(labelled: Labelled, split: str) -> Scene:
+    """Read one image with its objects as boxes; one whose box has no area is left out."""
+    path, listed = labelled
+    image = describe_image(path, name=NAME, layout=LAYOUT, sensor="WorldView-3", gsd_m=GSD_M)
+    regions = [_read_region(bounds, kind, path.name) for bounds, kind in listed]
     boxes = tuple(region for region in regions if region is not None)
-    return Scene(f"{NAME}/{split}/{Path(file).stem}", image, boxes, (), CLASSES, NAME, split, LICENCE, DOUBTFUL)
+    return Scene(f"{NAME}/{split}/{path.stem}", image, boxes, (), CLASSES, NAME, split, LICENCE, DOUBTFUL)
 
 
 def _read_region(bounds: str, kind: int, file: str) -> Region | None:
@@ -110,6 +97,8 @@ def _read_region(bounds: str, kind: int, file: str) -> Region | None:
     return Region(HBB(x1, y1, x2, y2), TYPES[kind]) if x2 > x1 and y2 > y1 else None
 
 
+READER: Final = ObjectSet(NAME, _list_objects, load_scene)
+load, load_scenes = READER.load, READER.load_scenes
 SOURCE: Final = Source(
-    name=NAME, load=load, splits=SPLITS, layout=LAYOUT, licence=LICENCE, citation="Lam et al., arXiv 1802.07856, 2018"
+    NAME, load, SPLITS, LAYOUT, LICENCE, citation="Lam et al., arXiv 1802.07856, 2018", load_scenes=load_scenes
 )

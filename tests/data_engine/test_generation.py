@@ -12,6 +12,7 @@ from data_engine.__main__ import main
 from data_engine.annotations import scene_to_sample
 from data_engine.generate import segment_all
 from data_engine.generation import Generate, find_maps, load_annotations, plan_inputs
+from data_engine.intake import Chunk
 from data_engine.objects import Scene, all_samples, seeded
 from data_engine.stage import StageOptions, Unit, write_stage
 from data_engine.store import Ledger, read_samples
@@ -87,7 +88,7 @@ def test_a_recipe_that_fails_costs_its_own_samples():
     turns = (*scene_to_sample(scene).turns, cover)
     ledger = Ledger()
     large = replace(scene_to_sample(scene), images=(image,), turns=turns)
-    made = list(Generate(("landcover", "count"))(Unit("u", 1, (large,)), ledger))
+    made = list(Generate(("landcover", "count"))(Unit("u", 1, Chunk((large,), ())), ledger))
     ledger.kept = len(made)
     ledger.require_balance("generate")
     assert {sample.task for sample in made} == {"count"}
@@ -103,6 +104,15 @@ def test_datasets_are_read_in_their_official_layout(tmp_path, capsys):
     assert said["kept"] > 5
     made = {sample.id: sample for sample in read_samples(tmp_path / "out")}
     assert not any("small vehicle" in sample.turns[0].instruction for sample in made.values())
+
+
+def test_a_missing_image_of_a_dataset_is_counted(tmp_path, capsys):
+    make_dota(tmp_path / "dota")
+    (tmp_path / "dota" / "images" / "P0001.png").unlink()
+    words = ("--split", "all", "--recipes", "detect")
+    code, said = run(capsys, f"dota:{tmp_path / 'dota'}", *words, tmp_path / "out")
+    assert (code, said["read"], said["dropped"]) == (0, 2, {"missing image": 1})
+    assert {sample.id.split("/")[2] for sample in read_samples(tmp_path / "out")} == {"P0002"}
 
 
 def test_change_pairs_are_read_in_their_official_layout(tmp_path):

@@ -31,7 +31,7 @@ def test_mstar_names_vehicles_and_clips_boxes(made):
     samples = list(mstar.load(made, split="train"))
     chips = [sample.turns[0].answer.template for sample in samples if "/chip/" in sample.id]
     assert chips == ["2S1 howitzer", "T-72 tank"]
-    scene = mstar.load_scene(made, "000001", split="train")
+    scene = next(mstar.load_scenes(made, split="train"))
     assert [(region.phrase, region.geometry) for region in scene.boxes] == [
         ("BTR-70 personnel carrier", HBB(10, 20, 60, 70)),
         ("T-72 tank", HBB(200, 210, 300, 300)),
@@ -161,7 +161,7 @@ def spacenet_scene(root: Path, label: str) -> Scene:
     chip = root / "AOI_6_Atlanta" / "PAN" / "PAN_AOI_6_Atlanta_img1.tif"
     path = root / "label.geojson"
     path.write_text(label)
-    return spacenet.load_scene(chip, path)
+    return spacenet.load_scene((chip, path))
 
 
 def test_spacenet_reads_wgs84_parts_slivers_and_empty_files(made):

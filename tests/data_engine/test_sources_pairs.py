@@ -53,7 +53,7 @@ def test_a_label_may_be_0_and_1(tmp_path, on):
     own_pair(tmp_path, ("A", "B", "label"))
     bits = block(SIZE, (8, 8, 24, 20), value=1)
     write_label(tmp_path / "label" / "x.png", bits.astype(bool) if on is True else bits * on)
-    (scene,) = ab_label.load_scenes(tmp_path, ab_label.OWN, split="all")
+    (scene,) = ab_label.OWN.reader().load_scenes(tmp_path, split="all")
     assert scene.changed.sum() == 16 * 12
 
 
@@ -61,7 +61,7 @@ def test_a_mask_of_shades_is_cut_in_the_middle(tmp_path):
     own_pair(tmp_path, ("A", "B", "label"))
     shades = block(SIZE, (8, 8, 24, 20)) + block(SIZE, (30, 30, 40, 40), value=127)
     write_label(tmp_path / "label" / "x.png", shades)
-    (scene,) = ab_label.load_scenes(tmp_path, ab_label.OWN, split="all")
+    (scene,) = ab_label.OWN.reader().load_scenes(tmp_path, split="all")
     assert scene.changed.sum() == 16 * 12
 
 

@@ -55,12 +55,8 @@ def test_mstar_chips_and_scenes(shared_data, split, chips, scenes):
 
 def test_mstar_boxes_are_clipped(shared_data):
     root = shared_data / "mstar"
-    found = [
-        (mstar.load_scene(root, number, split=split), number)
-        for split in mstar.SPLITS
-        for number in (root / f"VOCdevkit2007/VOC2007/ImageSets/Main/{split}.txt").read_text().split()
-    ]
-    boxes = [(scene.image, to_hbb(region.geometry)) for scene, _ in found for region in scene.boxes]
+    scenes = [scene for split in mstar.SPLITS for scene in mstar.load_scenes(root, split=split)]
+    boxes = [(scene.image, to_hbb(region.geometry)) for scene in scenes for region in scene.boxes]
     assert len(boxes) == 44
     assert all(box.x2 <= image.width and box.y2 <= image.height for image, box in boxes)
     assert sum(box.x2 == image.width or box.y2 == image.height for image, box in boxes) >= 10
@@ -106,7 +102,7 @@ def burnt(home: Path) -> Mask:
 
 def test_spacenet_masks_cover_their_polygons(atlanta):
     chip = next(atlanta.rglob("PAN_*.tif"))
-    scene = spacenet.load_scene(chip, next(atlanta.rglob("*.geojson")))
+    scene = spacenet.load_scene((chip, next(atlanta.rglob("*.geojson"))))
     masked = spacenet.with_masks(scene)
     overlaps = [iou(a.geometry, b.geometry) for a, b in zip(scene.boxes, masked.boxes, strict=True)]
     assert len(overlaps) == 43
