@@ -11,7 +11,7 @@ smallest oriented box around them. Texts lie in the folders in which their image
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -41,7 +41,7 @@ def read_labels(path: Path, reading: Reading) -> Iterator[Labelled]:
     def make(file: Path) -> tuple[Labelled, ...]:
         image = describe_image(folder.picture(file), name=NAME, layout=LAYOUT)
         assert image.width is not None and image.height is not None
-        regions = tuple(_parse(read_label_file(file), str(file)))
+        regions = tuple(parse_labels(read_label_file(file), str(file)))
         check_regions(regions, ((image.width, image.height),), where=str(file))
         return (Labelled(folder.key(file), image, regions),)
 
@@ -51,7 +51,7 @@ def read_labels(path: Path, reading: Reading) -> Iterator[Labelled]:
 def load_classes(path: Path, reading: Reading) -> tuple[str, ...]:
     """Give the classes of the reading, or all that the label files name."""
     folder = _list(path, reading)
-    return reading.names or scan_classes(folder, lambda file: _parse(read_label_file(file), str(file)))
+    return reading.names or scan_classes(folder, lambda file: parse_labels(read_label_file(file), str(file)))
 
 
 def write(samples: Iterable[Sample], out: Path, writing: Writing) -> int:
@@ -68,8 +68,11 @@ def _list(path: Path, reading: Reading) -> LabelFolder:
     return list_labels(Path(path), reading, suffix=".txt", inner=("labelTxt",), pictures=("images",))
 
 
-def _parse(text: str, where: str) -> Iterator[Region]:
-    """Read the lines of a file; one that is no header and no object raises DataError with its number."""
+def parse_labels(text: str, where: str, *, categories: Collection[str] = ()) -> Iterator[Region]:
+    """Read the lines of a file; one that is no header and no object raises DataError with its number.
+
+    Where there are `categories`, an object is of one of them.
+    """
     for number, line in enumerate(text.splitlines(), start=1):
         words = line.split()
         if not words or words[0].startswith(_HEADERS):
@@ -78,6 +81,8 @@ def _parse(text: str, where: str) -> Iterator[Region]:
             raise DataError(
                 f"{where} line {number} is {line!r:.80}: expected eight numbers, a class without blanks and difficult"
             )
+        if categories and words[8] not in categories:
+            raise DataError(f"{where} line {number} has class {words[8]!r}: known are {', '.join(categories)}")
         try:
             values = [float(word) for word in words[:8]]
         except ValueError as error:

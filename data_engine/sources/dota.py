@@ -12,7 +12,6 @@ Citation: Xia et al., DOTA: a large-scale dataset for object detection in aerial
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -20,8 +19,6 @@ from typing import Final
 from data_engine.objects import Scene
 from data_engine.sources.object_scenes import ObjectSet
 from data_engine.sources.source import Source, describe_image, require_path, require_split
-from vlm.errors import DataError
-from vlm.geometry.shapes import Polygon
 from vlm.records import Region
 
 NAME: Final = "dota"
@@ -52,30 +49,16 @@ def load_scene(path: Path, split: str) -> Scene:
 
 
 def parse_labels(text: str, *, where: str = "label text") -> Iterator[Region]:
-    """Read a label file's text; a line that is no header and no object raises DataError with its number."""
-    for number, line in enumerate(text.splitlines(), start=1):
-        words = line.split()
-        if not words or words[0].startswith(("imagesource:", "gsd:")):
-            continue
-        if len(words) not in (9, 10) or words[8] not in CATEGORIES:
-            raise DataError(f"{where} line {number} is {line!r}: expected eight numbers, a DOTA category and difficult")
-        yield Region(_parse_corners(words[:8], f"{where} line {number}"), words[8].replace("-", " "))
+    """Read a label file's text; a line that is no header and no object of DOTA raises DataError with its number."""
+    from data_engine.formats import dota_txt
+
+    return dota_txt.parse_labels(text, where, categories=CATEGORIES)
 
 
 def _list_labels(root: Path, split: str) -> list[Path]:
     require_split(NAME, split, SPLITS)
     folder = root if split == "all" else root / split
     return sorted(require_path(folder / "labelTxt", name=NAME, layout=LAYOUT).glob("*.txt"))
-
-
-def _parse_corners(words: list[str], where: str) -> Polygon:
-    try:
-        values = [float(word) for word in words]
-    except ValueError as error:
-        raise DataError(f"{where}: corner coordinates {words} are not numbers") from error
-    if not all(math.isfinite(value) for value in values):
-        raise DataError(f"{where}: corner coordinates {words} are not finite")
-    return Polygon(tuple(zip(values[0::2], values[1::2], strict=True)))
 
 
 READER: Final = ObjectSet(NAME, _list_labels, load_scene)
