@@ -10,7 +10,7 @@ import base64
 import io
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,13 +22,14 @@ from vlm.codecs import parse_text
 from vlm.errors import RasterError
 from vlm.geometry import shift
 from vlm.output import write_text
-from vlm.overlay import draw_marks, load_pictures, marks_of
+from vlm.overlay import PALETTE, Mark, draw_marks, load_pictures, marks_of
 from vlm.records import Answer, Region
 
 EACH: Final = 6
 PICTURE_PX: Final = 480
 QUALITY: Final = 82
 MOST_TEXT: Final = 600
+MOST_TAGS: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,9 @@ def write_page(folder: Path, result: dict[str, Any], file: CaseFile, *, dialect:
     picked = pick_rows(rows, lower_is_better=result["lower_is_better"])
     sections = [(title, [_card(known[row["id"]], row, dialect) for row in some]) for title, some in picked.items()]
     environment = Environment(loader=PackageLoader("eval_suites", "."), autoescape=True, trim_blocks=True)
-    page = environment.get_template("report.html.jinja").render(result=result, sections=sections, write=write_value)
+    page = environment.get_template("report.html.jinja").render(
+        result=result, sections=sections, write=write_value, colours=PALETTE[:2]
+    )
     write_text(folder / "leaderboard.md", f"{HEAD}\n{leaderboard_line(result)}\n")
     return write_text(folder / "report.html", page)
 
@@ -107,12 +110,21 @@ def _card(case: Case, row: dict[str, Any], dialect: str) -> Card:
     )
 
 
+def _marks(regions: Sequence[Region], label: str, colour: str) -> list[Mark]:
+    """Make marks of one colour and label."""
+    plain = tuple(Region(region.geometry, label) for region in regions)
+    return [replace(mark, colour=colour) for mark in marks_of(Answer("", plain))]
+
+
 def _pictures(case: Case, output: str, dialect: str) -> Iterator[str]:
     from PIL import Image
 
-    wanted = [Region(region.geometry, "target") for region in target_regions(case)]
-    said = [Region(region.geometry, "said") for region in read_said(case, output, dialect)]
-    marks = marks_of(Answer("", tuple(wanted + said)))
+    marks = [
+        *_marks(target_regions(case), "target", PALETTE[0]),
+        *_marks(read_said(case, output, dialect), "said", PALETTE[1]),
+    ]
+    if len(marks) > MOST_TAGS:  # a picture draws marks of no image of its own without tags
+        marks = [replace(mark, image=-1) for mark in marks]
     for path in case.images:
         try:
             (picture,) = load_pictures([path], view=case.window, size_px=PICTURE_PX)

@@ -2,7 +2,7 @@
 
 Papers quote presence, comparison and rural or urban (LR), or presence and comparison of the second test set (HR), and
 leave counts and areas out; all types are asked here, and scored apart. HR has two test sets: `test` and `test_phili`
-(asked where the first is not there, or where the folder holds the second alone).
+(asked where the first is not there). A folder without a test set is asked its validation set, which the results name.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from eval_suites.suites.benchmark import Benchmark, Questions
 from eval_suites.suites.folder import Folder
 
 TAIL: Final = " Answer the question using a single word or phrase."
-SPLITS: Final = {"LR": ("LR_split_test",), "HR": ("USGS_split_test", "USGS_split_test_phili")}
+SPLITS: Final = {
+    "LR": ("LR_split_test", "LR_split_val"),
+    "HR": ("USGS_split_test", "USGS_split_test_phili", "USGS_split_val"),
+}
 IMAGES: Final = {"LR": "Images_LR", "HR": "Data"}
 
 
@@ -34,7 +37,7 @@ def load_split(folder: Folder, variant: str) -> Questions:
         for question, answer in read_pairs(folder, split)
     )
     training: dict[str, Counter[str]] = {}
-    known = split.replace("_test_phili", "_train").replace("_test", "_train")
+    known = split.split("_split_")[0] + "_split_train"
     if folder.has(f"{known}_questions.json"):
         for question, answer in read_pairs(folder, known):
             training.setdefault(question["type"], Counter())[answer] += 1
