@@ -202,7 +202,7 @@ def smoke() -> Recipe:
         "tile_px": 32,
         "fit_factor": 1.0,
         "default_tiles": 5,
-        "query_grid": 3,
+        "query_grid": 2,
         "free_queries": 1,
         "pointer_width": 8,
     }

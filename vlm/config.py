@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 
 from transformers import AutoConfig, InstructBlipQFormerConfig, PreTrainedConfig
 
+BOX_NUMBERS = 9
+"""Numbers that the pointer tells of a box: x1, y1, x2, y2, centre x and y, long and short side, angle."""
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
@@ -19,8 +21,8 @@ class NadirConfig(PreTrainedConfig):
     blocks or stages whose patch tokens are used (several are brought to the finest grid and concatenated).
     `query_grid` x `query_grid` anchored queries and `free_queries` unanchored ones stand for each tile. `tile_px` is
     the side of a tile in pixels; an image of at most `fit_factor * tile_px` pixels fits one tile; `default_tiles` is
-    the budget when none is given. `pointer_width` is the width of the dense head that points (vlm/pointer.py); 0 goes
-    without one.
+    the budget when none is given. `pointer_width` is the width of the dense head that points (vlm/pointer.py) and tells
+    one box a tile in BOX_NUMBERS tokens of its own; 0 goes without one.
     """
 
     model_type = "nadir"
@@ -67,8 +69,8 @@ class NadirConfig(PreTrainedConfig):
 
     @property
     def tokens_per_tile(self) -> int:
-        """Give the number of visual tokens (queries) of one tile."""
-        return self.query_grid**2 + self.free_queries
+        """Give the number of visual tokens of one tile: its queries, and the numbers of the box that it tells."""
+        return self.query_grid**2 + self.free_queries + (BOX_NUMBERS if self.pointer_width else 0)
 
 
 _VIT_L_14 = {

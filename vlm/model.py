@@ -62,9 +62,7 @@ class NadirForConditionalGeneration(PreTrainedModel, GenerationMixin):
         self.projector = nn.Linear(width, config.text_config.hidden_size)
         self.place = nn.Linear(width, config.text_config.hidden_size, bias=False)
         self.pointer = (
-            Pointer(keys, config.pointer_width, config.text_config.hidden_size, config.tokens_per_tile)
-            if config.pointer_width
-            else None
+            Pointer(keys, config.pointer_width, config.text_config.hidden_size) if config.pointer_width else None
         )
         self.language_model = AutoModelForCausalLM.from_config(config.text_config)
         self.post_init()
@@ -108,7 +106,7 @@ class NadirForConditionalGeneration(PreTrainedModel, GenerationMixin):
         qformer_input_ids: torch.Tensor,
         qformer_attention_mask: torch.Tensor,
     ) -> list[torch.Tensor]:
-        """Give each image's visual tokens, (tiles * Q, E), in order: the one path from pixels to the language model."""
+        """Give each image's visual tokens, tile by tile (L, E): the one path from pixels to the language model."""
         visual, grid = self.encoder(pixel_values.to(self.dtype))
         visual = self.difference(self.keys(visual), tile_partner, tile_meta[:, 1])
         owner = torch.repeat_interleave(torch.arange(len(num_tiles), device=num_tiles.device), num_tiles)
@@ -117,7 +115,8 @@ class NadirForConditionalGeneration(PreTrainedModel, GenerationMixin):
         queries, carried = self.qformer(visual, grid, tile_frames, tile_meta, words, words_mask)
         tokens = self.projector(queries) + self.place(carried)
         if self.pointer is not None:
-            tokens = tokens + self.pointer(visual, grid, tile_frames, num_tiles, words, words_mask)
+            told = self.pointer(visual, grid, tile_frames, num_tiles, words, words_mask)
+            tokens = torch.cat((tokens, told), dim=1)
         return [part.flatten(0, 1) for part in tokens.split(num_tiles.tolist())]
 
     def embed_inputs(self, input_ids: torch.Tensor, **images: Any) -> torch.Tensor:

@@ -3,12 +3,13 @@
 A language model of any size learns slowly to read a place out of visual tokens, a small one not at all in an hour. So
 each quarter of a patch is asked directly whether the centre of what the instruction asks for lies in it and how the
 box around it lies (CenterNet: Zhou et al., 2019; the words steer by scale and shift: FiLM, Perez et al., 2018). The
-best boxes of an image are then written on its visual tokens, surest first: nine numbers a box, one a token, each as
-the sine code of its value, which tokens of integers start from too. Writing a box then is copying nine tokens.
+best boxes of an image, as many as it has tiles, are then told in visual tokens of their own, surest first: nine numbers
+a box, one a token, each as the sine code of its value, which tokens of integers start from too. Writing a box then is
+copying; told on top of other visual tokens, numbers drown in them.
 train/pointing.py trains the detector; the language model's loss does not reach it.
 
 Legend: N tiles, I images, L patches, K key width, T instruction tokens, E LLM width, H width of the head, R x C fine
-cells (two by two to a patch), Q visual tokens a tile, M boxes.
+cells (two by two to a patch), M boxes.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from torch.nn import functional
 from torchvision.ops import box_iou
 from transformers import initialization as init
 
+from vlm.config import BOX_NUMBERS as NUMBERS
 from vlm.positions import grid_points, sine_code
 
 HEAT, CENTRE, SIZE, SIDES, TURN = 0, slice(1, 3), slice(3, 5), slice(5, 7), slice(7, 9)
@@ -38,8 +40,6 @@ PRIOR = 0.02
 """Share of the cells that an untrained head thinks right."""
 SURE = 1 / 3
 """Certainty from which a box is told in full; a less certain one in proportion."""
-NUMBERS = 9
-"""Numbers told of a box: x1, y1, x2, y2, centre x and y, long and short side, angle."""
 SAME = 0.3
 """Overlap (IoU) from which the less certain of two boxes is taken for the same thing."""
 CANDIDATES = 64
@@ -47,12 +47,10 @@ CANDIDATES = 64
 
 
 class Pointer(nn.Module):
-    """Say what lies where, for the instruction, and write it on the visual tokens."""
+    """Say what lies where, for the instruction, and tell it in visual tokens."""
 
-    def __init__(self, keys: int, width: int, llm_width: int, tokens: int) -> None:
+    def __init__(self, keys: int, width: int, llm_width: int) -> None:
         super().__init__()
-        self.boxes = tokens // NUMBERS
-        self.tokens = tokens
         self.fine = nn.Linear(keys, FINE * FINE * width)
         self.place = nn.Linear(CODE, width, bias=False)
         self.matters = nn.Linear(llm_width, 1)
@@ -62,7 +60,7 @@ class Pointer(nn.Module):
         self.far = nn.Conv2d(width, width, 3, padding=1)
         self.say = nn.Conv2d(width, CHANNELS, 1)
         self.tell = nn.Linear(llm_width, llm_width, bias=False)
-        self.about = nn.Embedding(max(1, self.boxes) * NUMBERS, llm_width)
+        self.about = nn.Embedding(NUMBERS, llm_width)
         self.certain = nn.Linear(1, llm_width, bias=False)
         self.negative = nn.Linear(1, llm_width, bias=False)
         self.choose = Choice()
@@ -79,12 +77,10 @@ class Pointer(nn.Module):
         words_NTE: torch.Tensor,
         mask_NT: torch.Tensor,
     ) -> torch.Tensor:
-        """Give what is added to each visual token of each tile, (N, Q, E); tile by tile the best boxes of its image."""
+        """Give the tokens that tell a box, (N, 9, E): tile by tile the best boxes of its image."""
         said = self.find(keys_NLK, grid, frames_N4, words_NTE, mask_NT).detach().float()
-        told = []
-        for tiles, found in zip(num_tiles.tolist(), self.choose(said, frames_N4, num_tiles, self.boxes), strict=True):
-            told.append(self._tell(*found, keys_NLK.dtype).unflatten(0, (tiles, self.boxes * NUMBERS)))
-        return functional.pad(torch.cat(told), (0, 0, 0, self.tokens - self.boxes * NUMBERS))
+        numbers, certainty = (torch.cat(found) for found in zip(*self.choose(said, frames_N4, num_tiles), strict=True))
+        return self._tell(numbers, certainty, keys_NLK.dtype)
 
     def find(
         self,
@@ -108,26 +104,25 @@ class Pointer(nn.Module):
         return said
 
     def _tell(self, numbers_M9: torch.Tensor, certainty_M: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-        """Write boxes as embeddings, one a number, (M * 9, E)."""
-        values = numbers_M9.abs().flatten()
-        code = sine_code(torch.stack((values, values), dim=-1), self.tell.in_features)
-        sure = certainty_M.repeat_interleave(NUMBERS).unsqueeze(-1)
-        kind = self.about.weight.repeat(len(numbers_M9) // max(1, self.boxes), 1)
-        minus = self.negative((numbers_M9 < 0).to(dtype).flatten().unsqueeze(-1))
-        written = self.tell(code.to(dtype)) + kind + minus + self.certain(sure.to(dtype))
-        return (sure / SURE).clamp(max=1).to(dtype) * written
+        """Write boxes as embeddings, one a number, (M, 9, E)."""
+        values = numbers_M9.abs().unsqueeze(-1)
+        code = sine_code(values.expand(-1, -1, 2), self.tell.in_features).to(dtype)
+        minus = self.negative((numbers_M9 < 0).to(dtype).unsqueeze(-1))
+        sure = certainty_M[:, None, None].to(dtype)
+        written: torch.Tensor = self.tell(code) + minus + self.certain(sure)
+        return (sure / SURE).clamp(max=1) * written + self.about.weight
 
 
 class Choice(nn.Module):
     """Choose the best boxes of each image; a module of its own so that training can put the truth in their place."""
 
     def forward(
-        self, said_N9RC: torch.Tensor, frames_N4: torch.Tensor, num_tiles: torch.Tensor, boxes: int
+        self, said_N9RC: torch.Tensor, frames_N4: torch.Tensor, num_tiles: torch.Tensor
     ) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """Give `best_boxes` of each of the I images, `boxes` for each of its tiles."""
+        """Give `best_boxes` of each of the I images, one for each of its tiles."""
         counts = num_tiles.tolist()
         return [
-            best_boxes(said, frames, boxes * len(said))
+            best_boxes(said, frames, len(said))
             for said, frames in zip(said_N9RC.split(counts), frames_N4.split(counts), strict=True)
         ]
 

@@ -129,7 +129,7 @@ def test_a_wrong_number_of_placeholders_is_refused_with_the_counts(tiny: Nadir, 
     batch = tiny.processor.collate([encode(tiny, "a", pictures[:1])])
     where = (batch["input_ids"][0] == tiny.model.config.image_token_id).nonzero()[0]
     batch["input_ids"][0, where] = 5
-    with pytest.raises(SpliceError, match=r"lengths \[4\].*lengths \[5\]"):
+    with pytest.raises(SpliceError, match=r"lengths \[13\].*lengths \[14\]"):
         tiny.model(**batch)
 
 
@@ -148,6 +148,6 @@ def test_an_untrained_model_lets_the_image_through(pictures: list[np.ndarray]) -
 
 
 def test_costs_follow_the_tiles(tiny: Nadir) -> None:
-    assert tiny.model.visual_tokens(3) == 3 * (3 * 3 + 1)
+    assert tiny.model.visual_tokens(3) == 3 * (2 * 2 + 1 + 9)
     assert tiny.model.flops_per_image(6) == 6 * tiny.model.flops_per_image(1) > 0
     assert tiny.model.kv_bytes_per_token() == 2 * 2 * 1 * 16 * 4

@@ -22,7 +22,7 @@ def test_each_image_gets_one_run_of_placeholders(tiny: Nadir, pictures: list[np.
     images = [tiny.processor.tile_array(rgb) for rgb in pictures[:2]]
     encoded = tiny.processor.encode([user_message("What has changed?", ["", ""])], images)
     placeholders = int((encoded["input_ids"] == tiny.processor.image_token_id).sum())
-    assert placeholders == 10 * int(encoded["num_tiles"].sum()) == 10 * len(encoded["pixels"])
+    assert placeholders == 14 * int(encoded["num_tiles"].sum()) == 14 * len(encoded["pixels"])
 
 
 def test_the_qformer_reads_the_turn_that_holds_the_image(tiny: Nadir, pictures: list[np.ndarray]) -> None:
