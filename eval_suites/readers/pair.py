@@ -96,13 +96,26 @@ def _find_id(found: list[Row], asked: list[Row], keys: Keys, wanted: Keys) -> tu
             break
     if best is not None:
         return best
-    if len(found) == len(asked):
-        orders = {id(row): str(number) for rows in (found, asked) for number, row in enumerate(rows, start=1)}
-        return "order of the rows", lambda row: orders[id(row)], lambda row: orders[id(row)]
+    alike = _as_many(found, asked, wanted)
+    if alike:
+        orders = {id(row): str(number) for rows in (found, alike) for number, row in enumerate(rows, start=1)}
+        return "order of the rows", lambda row: orders[id(row)], lambda row: orders.get(id(row), f"other {id(row)}")
     raise DataError(
         f"{keys.where} ({len(found)} rows) and {wanted.where} ({len(asked)} rows) share no id: expected the same "
         "values under question_id, id or image (with question) in both; name the key with --key id=NAME"
     )
+
+
+def _as_many(found: list[Row], asked: list[Row], wanted: Keys) -> list[Row]:
+    """Give the references, or those of the one split, that are as many as the predictions; none otherwise."""
+    if len(found) == len(asked):
+        return asked
+    key = wanted.find("split", SPLIT)
+    splits: dict[str, list[Row]] = {}
+    for row in asked if key else ():
+        splits.setdefault(str(value_of(row, key)), []).append(row)
+    fitting = [rows for rows in splits.values() if len(rows) == len(found)]
+    return fitting[0] if len(fitting) == 1 else []
 
 
 def _candidates(keys: Keys, wanted: Keys) -> Iterator[tuple[str, Identify, Identify]]:

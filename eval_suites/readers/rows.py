@@ -1,9 +1,9 @@
 """Files to rows: every shape in which the field stores predictions and references becomes a list of flat records.
 
-Read: json (a list; a record that holds one; id -> value; image -> questions; COCO captions; RSICD's `sentences`;
-RSVQA's questions and answers), jsonl (records may be wrapped over lines), csv, tsv, parquet, txt (one prediction a
-line), each gzipped or not, and folders of such files. What was nested keeps its place in the keys `part` or `image`
-(the name it stood under) and `file` (the name of the file in a folder).
+Read: json (a list; a record that holds one; id -> value; image -> questions; columns; COCO captions; RSICD's
+`sentences`; RSVQA's questions and answers; lmms-eval's samples), jsonl (records may be wrapped over lines), csv, tsv,
+parquet, npz (columns), txt (one prediction a line), each gzipped or not, and folders of such files. What was nested
+keeps its place in the keys `part` or `image` (the name it stood under) and `file` (the name of the file in a folder).
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from vlm.errors import DataError
 
 Row = dict[str, Any]
 CONTAINERS = ("rows", "data", "results", "predictions", "samples", "items", "outputs", "records", "docs")
 PAIRS = re.compile(r"^(vqa|qa)s?(_?pairs.*)?$", re.IGNORECASE)
-SUFFIXES = {".json", ".jsonl", ".csv", ".tsv", ".txt", ".parquet"}
+SUFFIXES = {".json", ".jsonl", ".csv", ".tsv", ".txt", ".parquet", ".npz"}
 MANY_PARTS = 12
 SPACE = re.compile(r"\s*")
 
@@ -53,7 +55,7 @@ def flatten(content: Any) -> list[Row]:
         return [inner for entry in content for inner in _unfold(entry)]
     if not isinstance(content, dict):
         return []
-    for read in (_coco, _karpathy, _questions, _container, _parts):
+    for read in (_coco, _karpathy, _questions, _container, _parts, _columns):
         rows = read(content)
         if rows:
             return rows
@@ -66,6 +68,9 @@ def _load_file(path: Path) -> list[Row]:
         from pyarrow import parquet
 
         return flatten(parquet.read_table(path).to_pylist())
+    if suffix == ".npz":
+        with np.load(path, allow_pickle=False) as arrays:
+            return _columns({name: arrays[name].tolist() for name in arrays.files})
     text = _read_text(path)
     if suffix in (".csv", ".tsv"):
         return list(csv.DictReader(io.StringIO(text), delimiter="\t" if suffix == ".tsv" else ","))
@@ -99,8 +104,18 @@ def _unfold(entry: Any) -> list[Row]:
         if PAIRS.match(key) and _rows(value):
             shared = {name: other for name, other in entry.items() if name != key}
             return [{**shared, **inner} for inner in value]
+    if isinstance(entry.get("doc"), dict):
+        return [{**entry["doc"], **_answered(entry)}]
     spoken = _spoken(entry)
     return [{**entry, "reference": spoken} if spoken is not None else entry]
+
+
+def _answered(sample: Row) -> Row:
+    """Give the answer of a sample that lmms-eval logged, its document taken out: the filtered one, else the raw one."""
+    said = sample.get("filtered_resps") or sample.get("resps")
+    while isinstance(said, list) and said:
+        said = said[0]
+    return {"prediction": said, "index": sample.get("doc_id")}
 
 
 def _spoken(entry: Row) -> str | None:
@@ -159,6 +174,15 @@ def _parts(content: Row) -> list[Row]:
         return [{place: key, **row} for key, rows in lists.items() for row in rows]
     records = {key: value for key, value in content.items() if isinstance(value, dict)}
     return [{"id": key, **value} for key, value in records.items()] if len(records) == len(content) else []
+
+
+def _columns(content: Row) -> list[Row]:
+    """Read columns of equal length: name -> values."""
+    lists = {key: value for key, value in content.items() if isinstance(value, list)}
+    lengths = {len(value) for value in lists.values()}
+    if len(lists) < 2 or len(lists) != len(content) or len(lengths) != 1:
+        return []
+    return [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
 
 
 def _rows(value: Any) -> list[Row]:

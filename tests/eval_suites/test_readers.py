@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from eval_suites.readers.keys import LAST_TARGET
@@ -29,6 +30,11 @@ SHAPES = {
     "task to rows": (
         {"count": [{"id": 1}], "loc": [{"id": 2}]},
         [{"part": "count", "id": 1}, {"part": "loc", "id": 2}],
+    ),
+    "columns": ({"pred": [1, 2], "gt": [1, 3]}, [{"pred": 1, "gt": 1}, {"pred": 2, "gt": 3}]),
+    "lmms-eval": (
+        [{"doc_id": 4, "doc": {"question": "q", "answer": "B"}, "resps": [["B."]], "filtered_resps": ["B"]}],
+        [{"question": "q", "answer": "B", "prediction": "B", "index": 4}],
     ),
     "coco": (
         {"images": [{"id": 5, "file_name": "a.tif"}],
@@ -78,12 +84,14 @@ def test_every_kind_of_file_is_read(tmp_path: Path, name: str, packed: bool) -> 
     assert load_rows(path) == rows
 
 
-def test_parquet_text_and_folders_are_read(tmp_path: Path) -> None:
+def test_parquet_arrays_text_and_folders_are_read(tmp_path: Path) -> None:
     import pyarrow
     from pyarrow import parquet
 
     parquet.write_table(pyarrow.table({"id": [1], "answer": ["a"]}), tmp_path / "rows.parquet")
     assert load_rows(tmp_path / "rows.parquet") == [{"id": 1, "answer": "a"}]
+    np.savez(tmp_path / "rows.npz", pred=[1, 2], gt=[1, 3])
+    assert load_rows(tmp_path / "rows.npz") == [{"pred": 1, "gt": 1}, {"pred": 2, "gt": 3}]
     (tmp_path / "said.txt").write_text("one\ntwo\n")
     assert load_rows(tmp_path / "said.txt") == [{"value": "one"}, {"value": "two"}]
     for task in ("counting", "caption"):
@@ -215,6 +223,9 @@ def test_files_without_ids_pair_by_order_only_where_both_are_equally_long(tmp_pa
     loaded = read_pairs(tmp_path / "said.txt", true, (), Options())
     assert [(entry.prediction, entry.target) for entry in loaded.entries] == [("a", "t"), ("b", "u")]
     assert loaded.keys["paired by"] == "order of the rows"
+    rows = [{"split": split, "sentences": [split]} for split in ("train", "test", "test", "val")]
+    split = read_pairs(tmp_path / "said.txt", write(tmp_path / "splits.json", rows), (), Options())
+    assert [(entry.prediction, entry.target) for entry in split.entries] == [("a", ["test"]), ("b", ["test"])]
     (tmp_path / "said.txt").write_text("a\n")
     with pytest.raises(DataError, match="share no id"):
         read_pairs(tmp_path / "said.txt", true, (), Options())
