@@ -1,6 +1,7 @@
-"""Who takes the optimizer's steps: this process alone, or DeepSpeed with every process that its launcher started.
+"""Who takes the optimizer's steps: this process alone, or DeepSpeed with every process that a launcher started.
 
-Both keep the state to go on from: steps taken, minutes spent, weights and optimizer.
+A step is one or more `backward` and then `step`. Losses are summed over pieces and processes: each is divided
+beforehand by what the whole step holds, so that how it is cut up changes nothing.
 """
 
 from __future__ import annotations
@@ -8,112 +9,168 @@ from __future__ import annotations
 import vlm.compat  # noqa: F401  # isort: skip
 
 import os
+import zlib
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Literal, Protocol, cast
 
 import torch
 from torch import nn
 
+from vlm.errors import CheckpointError
+
+STATE = "state.pt"
+SAMPLED = 64
+"""Numbers of a frozen tensor that its checksum is of."""
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """Say how steps are taken."""
+
+    clip_norm: float = 1.0
+    """Largest norm of a step's gradient; longer ones are shortened to it."""
+    zero: Literal[0, 1, 2, 3] = 1
+    """DeepSpeed's ZeRO stage: what the processes share out. 1 optimizer states, 2 gradients too, 3 weights too."""
+    offload: Literal["none", "optimizer", "all"] = "none"
+    """What waits in the processor's memory: the optimizer's states, or with ZeRO-3 the weights too."""
+    weights: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Format of weights and gradients under DeepSpeed, which then keeps float32 copies for the optimizer."""
+    micro_batch: int = 1
+    """Conversations a process and piece."""
+
 
 class Engine(Protocol):
-    """Step down losses of `model` and keep the state; `agree` makes all processes decide on the same minutes."""
+    """Step down losses of `model` and keep the state that a run goes on from."""
 
     model: nn.Module
     rank: int
+    ranks: int
+    device: torch.device
 
-    def step(self, loss: torch.Tensor) -> None: ...
+    def total(self, values: torch.Tensor) -> torch.Tensor:
+        """Give the sum of `values` over the processes; all must call it."""
 
-    def agree(self, minutes: float) -> float: ...
+    def backward(self, loss: torch.Tensor) -> None:
+        """Add the gradient of this process's part of a step's loss."""
 
-    def save(self, out: Path, *, step: int, minutes: float) -> None: ...
+    def step(self) -> float:
+        """Take the step and give its gradient's norm; one that is not finite is not taken."""
 
-    def resume(self, out: Path) -> tuple[int, float]: ...
+    def save(self, folder: Path, notes: Mapping[str, Any]) -> None:
+        """Write state and notes into an empty folder; all processes call it."""
+
+    def load(self, folder: Path) -> dict[str, Any]:
+        """Go on from a folder that `save` wrote, and give the notes; CheckpointError where it is another model's."""
+
+    def whole(self) -> AbstractContextManager[Any]:
+        """Hold the model's weights whole, to be read, on every process; all must enter."""
 
 
-def build_engine(model: nn.Module, optimizer: torch.optim.Optimizer, *, batch: int, clip_norm: float) -> Engine:
-    """Build the engine that fits how the program was started: `deepspeed` and `torchrun` set LOCAL_RANK."""
+def build_engine(model: nn.Module, optimizer: torch.optim.Optimizer, settings: EngineSettings) -> Engine:
+    """Build the engine that fits how the program was started: every launcher sets LOCAL_RANK."""
     if "LOCAL_RANK" in os.environ:
-        return DeepSpeedEngine(model, optimizer, batch=batch, clip_norm=clip_norm)
-    return PlainEngine(model, optimizer, clip_norm)
+        from train.sharded import DeepSpeedEngine
+
+        return DeepSpeedEngine(model, optimizer, settings)
+    return PlainEngine(model, optimizer, settings.clip_norm)
+
+
+def choose_device() -> torch.device:
+    """Give this process's GPU, or the processor where there is none."""
+    return (
+        torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0))) if torch.cuda.is_available() else torch.device("cpu")
+    )
+
+
+def count_processes() -> int:
+    """Give the number of processes that the launcher started; 1 without a launcher."""
+    return int(os.environ.get("WORLD_SIZE", 1))
 
 
 class PlainEngine:
-    """Take optimizer steps in one process; the state is one file, replaced when the new one is whole.
+    """Take optimizer steps in one process; the state is one file.
 
     Convolutions run with channels last, which is faster; DeepSpeed's buckets cannot take such gradients.
     """
 
-    rank = 0
+    rank, ranks = 0, 1
 
     def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, clip_norm: float) -> None:
         self.model, self.optimizer, self.clip_norm = model, optimizer, clip_norm
+        self.device, self._identity = next(model.parameters()).device, Identity.of(model)
         cast(Any, model).to(memory_format=torch.channels_last)
 
-    def step(self, loss: torch.Tensor) -> None:
-        """Go one step down the loss."""
-        self.optimizer.zero_grad(set_to_none=True)
+    def total(self, values: torch.Tensor) -> torch.Tensor:
+        return values
+
+    def backward(self, loss: torch.Tensor) -> None:
         loss.backward()
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
-        self.optimizer.step()
 
-    def agree(self, minutes: float) -> float:
-        """Give the minutes back: one process agrees with itself."""
-        return minutes
+    def step(self) -> float:
+        norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm))
+        if norm < float("inf"):
+            self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return norm
 
-    def save(self, out: Path, *, step: int, minutes: float) -> None:
-        """Write `out/state.pt`."""
-        state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
-        torch.save({**state, "step": step, "minutes": minutes}, out / "state.pt.new")
-        (out / "state.pt.new").replace(out / "state.pt")
+    def save(self, folder: Path, notes: Mapping[str, Any]) -> None:
+        trained = {name: tensor.detach() for name, tensor in self.model.named_parameters() if tensor.requires_grad}
+        state = {"trained": trained, "optimizer": self.optimizer.state_dict()}
+        torch.save({**state, "identity": asdict(self._identity), "notes": dict(notes)}, folder / STATE)
 
-    def resume(self, out: Path) -> tuple[int, float]:
-        """Load the state of an earlier run, if there is one; give its steps and minutes."""
-        if not (out / "state.pt").exists():
-            return 0, 0.0
-        state = torch.load(out / "state.pt", map_location="cpu", weights_only=True)
-        self.model.load_state_dict(state["model"])
+    def load(self, folder: Path) -> dict[str, Any]:
+        if not (folder / STATE).exists():
+            raise CheckpointError(
+                f"the checkpoint {folder} was written by several processes, this run has one: start it by the launcher "
+                "that wrote it, or go on from the weights in model/ by --start"
+            )
+        state = torch.load(folder / STATE, map_location="cpu", weights_only=True)
+        self._identity.check(Identity(**state["identity"]), folder)
+        self.model.load_state_dict(state["trained"], strict=False)
         self.optimizer.load_state_dict(state["optimizer"])
-        return state["step"], state["minutes"]
+        return cast(dict[str, Any], state["notes"])
+
+    def whole(self) -> AbstractContextManager[Any]:
+        return nullcontext()
 
 
-class DeepSpeedEngine:
-    """Take optimizer steps with DeepSpeed (ZeRO-1); the state is DeepSpeed's own, a shard a process."""
+@dataclass(frozen=True)
+class Identity:
+    """Tell a model by the shapes of what trains of it, and by a checksum of some of what stands still.
 
-    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, *, batch: int, clip_norm: float) -> None:
-        import deepspeed
+    Checkpoints hold only what trains: the rest comes from the model that a run starts from, each time anew.
+    """
 
-        settings: dict[str, Any] = {
-            "train_micro_batch_size_per_gpu": batch,
-            "gradient_accumulation_steps": 1,
-            "gradient_clipping": clip_norm,
-            "zero_optimization": {"stage": 1},
-            "zero_allow_untested_optimizer": True,
-        }
-        self.rank = int(os.environ.get("RANK", 0))
-        self._trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        self.model, *_ = deepspeed.initialize(model=model, optimizer=optimizer, config=settings)
+    trained: dict[str, list[int]]
+    frozen: int
 
-    def step(self, loss: torch.Tensor) -> None:
-        """Go one step down the loss; every parameter takes part, so that all processes reduce the same gradients."""
-        engine: Any = self.model
-        engine.backward(loss + 0.0 * sum(parameter.flatten()[0] for parameter in self._trained))
-        engine.step()
+    @classmethod
+    def of(cls, model: nn.Module) -> Identity:
+        """Take the identity of a model."""
+        trained = {name: list(one.shape) for name, one in model.named_parameters() if one.requires_grad}
+        frozen = 0
+        for one in model.parameters():
+            if not one.requires_grad:
+                part = one.detach().flatten()[:SAMPLED].cpu()
+                frozen = zlib.crc32(part.float().numpy().tobytes(), frozen)
+        return cls(trained, frozen)
 
-    def agree(self, minutes: float) -> float:
-        """Give the first process's minutes to all."""
-        shared = torch.tensor([minutes], device=next(self.model.parameters()).device)
-        torch.distributed.broadcast(shared, src=0)
-        return float(shared)
-
-    def save(self, out: Path, *, step: int, minutes: float) -> None:
-        """Write DeepSpeed's checkpoint below `out/deepspeed`; every process calls this."""
-        engine: Any = self.model
-        engine.save_checkpoint(str(out / "deepspeed"), client_state={"step": step, "minutes": minutes})
-
-    def resume(self, out: Path) -> tuple[int, float]:
-        """Load DeepSpeed's checkpoint, if there is one; give its steps and minutes."""
-        if not (out / "deepspeed" / "latest").exists():
-            return 0, 0.0
-        engine: Any = self.model
-        _, state = engine.load_checkpoint(str(out / "deepspeed"))
-        return state["step"], state["minutes"]
+    def check(self, found: Identity, folder: Path) -> None:
+        """Refuse the checkpoint of another model with CheckpointError, naming the first tensor that differs."""
+        for name in sorted({*self.trained, *found.trained}):
+            here, there = (
+                tuple(shapes[name]) if name in shapes else "not trained" for shapes in (self.trained, found.trained)
+            )
+            if here != there:
+                raise CheckpointError(
+                    f"the checkpoint {folder} is of another model: {name} is {there} in it and {here} in this one; "
+                    "start from the same model with the same rates, or train into another folder"
+                )
+        if self.frozen != found.frozen:
+            raise CheckpointError(
+                f"the checkpoint {folder} was trained beside other frozen weights than this model has: start from the "
+                "same model, or train into another folder"
+            )

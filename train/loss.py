@@ -21,7 +21,20 @@ def answer_loss(
     soft_M: torch.Tensor | None = None,
     weights_M: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Give the mean loss, weighted if `weights_M` is given, of logits that each predict the label of the same row.
+    """Give the mean of `token_losses`, weighted if `weights_M` is given."""
+    losses_M = token_losses(logits_MV, labels_M, number_ids_K, sigma, soft_M=soft_M)
+    return losses_M.mean() if weights_M is None else (losses_M * weights_M).sum() / weights_M.sum()
+
+
+def token_losses(
+    logits_MV: torch.Tensor,
+    labels_M: torch.Tensor,
+    number_ids_K: torch.Tensor | None = None,
+    sigma: float = 0.0,
+    *,
+    soft_M: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Give the loss of each of the logits, which predict the label of the same row, (M,).
 
     With `sigma` > 0 a target that is one of `number_ids_K` (the tokens of 0, 1, ..., K-1) and, if given, marked in
     `soft_M`, is spread over its neighbours, half as a Gaussian of `sigma` units and half as one ten times as wide
@@ -30,7 +43,7 @@ def answer_loss(
     """
     logits_MV = logits_MV.float()
     if number_ids_K is None or sigma <= 0 or len(number_ids_K) == 0:
-        return _mean(functional.cross_entropy(logits_MV, labels_M, reduction="none"), weights_M)
+        return functional.cross_entropy(logits_MV, labels_M, reduction="none")
     log_probs = functional.log_softmax(logits_MV, dim=-1)
     losses = -log_probs.gather(1, labels_M[:, None])[:, 0]
     value = torch.full((logits_MV.shape[1],), -1, device=labels_M.device)
@@ -44,7 +57,7 @@ def answer_loss(
             torch.softmax(-0.5 * (away / sigma) ** 2, 1) + torch.softmax(-0.5 * (away / sigma / COARSE) ** 2, 1)
         ) / 2
         losses = losses.masked_scatter(numbers, -(target * log_probs[numbers][:, number_ids_K]).sum(1))
-    return _mean(losses, weights_M)
+    return losses
 
 
 def inside_brackets(labels_M: torch.Tensor, opening: int, closing: int) -> torch.Tensor:
@@ -57,10 +70,11 @@ def answer_weights(answered_BS: torch.Tensor) -> torch.Tensor:
 
     `answered_BS` marks the supervised tokens; an answer is a run of them.
     """
-    starts = answered_BS & ~functional.pad(answered_BS[:, :-1], (1, 0))
-    number_M = starts.flatten().cumsum(0)[answered_BS.flatten()]
+    number_M = answer_numbers(answered_BS)
     return 1.0 / torch.bincount(number_M)[number_M]
 
 
-def _mean(losses_M: torch.Tensor, weights_M: torch.Tensor | None) -> torch.Tensor:
-    return losses_M.mean() if weights_M is None else (losses_M * weights_M).sum() / weights_M.sum()
+def answer_numbers(answered_BS: torch.Tensor) -> torch.Tensor:
+    """Give the number, from 0, of the answer that each supervised token belongs to, row by row: (M,)."""
+    starts = answered_BS & ~functional.pad(answered_BS[:, :-1], (1, 0))
+    return starts.flatten().cumsum(0)[answered_BS.flatten()] - 1

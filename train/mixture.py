@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import vlm.compat  # noqa: F401  # isort: skip
 
+import itertools
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,12 +18,14 @@ import torch
 from torch.utils.data import IterableDataset
 from transformers import BatchFeature
 
+from train.packing import IGNORED, POINTER, Encoded, collate
 from train.pictures import is_spatial, jitter, load_rgb, move_turn, random_move
-from train.pointing import pointer_targets
+from train.pointing import pointer_targets, true_numbers
 from vlm.codecs import render_text
+from vlm.errors import DataError
 from vlm.processor import NadirProcessor, TiledImage
 from vlm.prompts import Message, user_message, with_hint
-from vlm.records import Sample, Task, Turn
+from vlm.records import TASKS, Answer, Sample, Task, Turn
 from vlm.tiling import TokenBudget
 
 BLIND_SHARE = 0.06
@@ -31,6 +34,8 @@ HINT_SHARE = 0.2
 """Share of first instructions that carry the hint of their task, as `nadir ask --task` adds it."""
 LONGEST_ANSWER = 150
 """Characters; longer answers are left out of a conversation."""
+MOST_DRAWS = 100
+"""Draws of a conversation, one after the other, that may be too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +83,15 @@ def _shortened(samples: list[Sample]) -> list[Sample]:
 
 @dataclass
 class Mixture(IterableDataset):
-    """Yield batches for ever: `batch` conversations each, drawn by weight, of similar length within a batch."""
+    """Draw the conversations of each step by weight; what step N holds depends on the seed and N alone.
+
+    A run that stopped therefore goes on with the same data, on any number of processes and loader workers.
+    """
 
     feeds: Sequence[tuple[Feed, float]]
     processor: NadirProcessor
     batch: int
+    """Conversations of a step, over all processes."""
     seed: int
     longest: int = 256
     """Tokens; longer conversations are left out (seven tiles are 126, and a list of twenty boxes 120 more)."""
@@ -90,25 +99,52 @@ class Mixture(IterableDataset):
     """Cells a side of a tile that the pointer is taught (train/pointing.py); 0 for a model without a pointer."""
     mask_cells: int = 16
     """Cells a side of the masks that are written as text."""
+    span: int = 4
+    """Steps whose conversations are drawn together and sorted by length."""
 
     def __iter__(self) -> Iterator[BatchFeature]:
-        worker = torch.utils.data.get_worker_info()
-        rng = random.Random(f"{self.seed}/{worker.id if worker else 0}")
-        weights = [weight for _, weight in self.feeds]
-        while True:
-            drawn = [self.encode(rng.choices(self.feeds, weights)[0][0](rng), rng) for _ in range(4 * self.batch)]
-            drawn = sorted(
-                (item for item in drawn if len(item["input_ids"]) <= self.longest),
-                key=lambda item: len(item["input_ids"]),
-            )
-            batches = [drawn[start : start + self.batch] for start in range(0, len(drawn), self.batch)]
-            rng.shuffle(batches)
-            for batch in batches:
-                joined = self.processor.collate(batch, side="right")
-                shown = [item["pointer_targets"] for item in batch if "pointer_targets" in item]
-                yield BatchFeature({**joined, **({"pointer_targets": torch.cat(shown)} if shown else {})})
+        """Yield the padded batches of all steps, of similar length within a batch, for ever."""
+        for window in itertools.count():
+            for batch in self.window(window):
+                yield collate(self.processor, batch)
 
-    def encode(self, conversation: Conversation, rng: random.Random) -> dict[str, torch.Tensor]:
+    def window(self, number: int) -> list[list[Encoded]]:
+        """Give the conversations of the `number`-th `span` steps; those of a step are of like length."""
+        size = self.span * self.batch
+        drawn = [self.draw(at) for at in range(number * size, (number + 1) * size)]
+        drawn = sorted(drawn, key=lambda item: len(item["input_ids"]))
+        steps = [drawn[start : start + self.batch] for start in range(0, size, self.batch)]
+        random.Random(f"{self.seed}/window/{number}").shuffle(steps)
+        return steps
+
+    def draw(self, number: int) -> Encoded:
+        """Draw and encode conversation `number` of the run; raises DataError where none is short enough."""
+        rng = random.Random(f"{self.seed}/{number}")
+        weights = [weight for _, weight in self.feeds]
+        for _ in range(MOST_DRAWS):
+            encoded = self.encode(rng.choices(self.feeds, weights)[0][0](rng), rng)
+            if len(encoded["input_ids"]) <= self.longest:
+                return encoded
+        raise DataError(
+            f"{MOST_DRAWS} conversations drawn one after the other are longer than {self.longest} tokens, the last "
+            f"{len(encoded['input_ids'])}: raise `longest`, or lower the tiles of an image"
+        )
+
+    def blank_pair(self) -> Encoded:
+        """Encode a conversation about two blank dates of which nothing is learned.
+
+        Beside real ones it makes every process run every module of the model: ZeRO-3 gathers weights module by module,
+        and waits for ever when one process has no image, or no pair, among its conversations.
+        """
+        blank = np.zeros((self.processor.tile_px, self.processor.tile_px, 3), np.uint8)
+        conversation = Conversation((blank, blank), (Turn("?", Answer("")),), "vqa")
+        tries = (self.encode(conversation, random.Random(seed)) for seed in itertools.count())
+        encoded = next(found for found in tries if "pixels" in found)
+        empty = {key: torch.zeros_like(encoded[key]) for key in POINTER if key in encoded}
+        labels = torch.full_like(encoded["labels"], IGNORED)
+        return {**encoded, **empty, "labels": labels, "answer_tasks": encoded["answer_tasks"][:0]}
+
+    def encode(self, conversation: Conversation, rng: random.Random) -> Encoded:
         """Render, tile and encode one conversation with labels on the answers."""
         blind = rng.random() < BLIND_SHARE and not any(turn.regions for turn in conversation.turns)
         images = [] if blind else self._tiles(conversation.pictures, rng)
@@ -118,9 +154,12 @@ class Mixture(IterableDataset):
             conversation.turns, sizes, notes=[""] * len(images), hint=hint, mask_cells=self.mask_cells
         )
         encoded = self.processor.encode(messages, images, with_labels=True)
+        tasks = [TASKS.index(turn.answer.task or conversation.task) for turn in conversation.turns]
+        encoded["answer_tasks"] = torch.tensor(tasks)
         if images and self.cells:
             turn, frames = conversation.turns[0], encoded["tile_frames"]
             encoded["pointer_targets"] = pointer_targets(turn, sizes, frames, self.cells)
+            encoded["pointer_truth"] = true_numbers(turn, sizes, rng)
         return encoded
 
     def _tiles(self, pictures: Sequence[np.ndarray], rng: random.Random) -> list[TiledImage]:

@@ -15,34 +15,43 @@ import math
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, cast
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import vlm.compat  # noqa: F401  # isort: skip
 
 import torch
-from torch import nn
 from torch.utils.data import DataLoader
 from transformers import BatchFeature
 
 from train.adapters import Adapter, save_trained
-from train.engine import Engine, build_engine
-from train.loss import answer_loss, answer_weights, inside_brackets
+from train.average import Average
+from train.checkpoints import check_room
+from train.engine import Engine, EngineSettings, build_engine, choose_device, count_processes
+from train.guard import Guard
 from train.mixture import Feed, Mixture
 from train.modules import Rates, rate_groups
-from train.parameters import freeze_norms
+from train.objective import Objective, PlaceTokens
+from train.packing import Pieces
+from train.parameters import check_batch, freeze_norms, peak_gib, recompute_activations
 from train.pointing import PointerLoss, pointer_cells
 from train.progress import Progress
-from train.tokenizer import number_ids
+from train.run_card import write_card
+from train.runs import Ledger, Run, checkpoint_bytes, settings_of
+from train.steps import StepResult, seed_step, take_step
+from train.trackers import open_trackers
 from vlm.checkpoint import build_from_parts, save_checkpoint
+from vlm.errors import InputError
 from vlm.model import NadirForConditionalGeneration
 from vlm.processor import NadirProcessor
 
 LOG = logging.getLogger("nadir.train")
+STEPS = 2000
+"""Steps of a run that says neither how many nor how long."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +59,15 @@ class SftConfig:
     """Settings of instruction tuning."""
 
     batch: int = 24
-    """Conversations a step and process."""
-    steps: int = 1_000_000
-    """Most optimizer steps."""
-    minutes: float = 30.0
-    """Most wall-clock minutes, over all restarts."""
+    """Conversations a step, over all processes."""
+    accumulate: int = 1
+    """Pieces that a process takes its part of a step in, one after the other, where all at once do not fit."""
+    steps: int | None = None
+    """Optimizer steps; None for as many as the minutes hold, or STEPS without these."""
+    minutes: float | None = None
+    """Most wall-clock minutes, over all restarts; a schedule by the clock cannot be repeated step by step."""
     learning_rate: float = 8e-4
-    """Peak; warm-up is linear, decay a cosine over the steps or minutes, whichever ends first."""
+    """Peak; warm-up is linear, decay a cosine over the steps, or the minutes if these end first."""
     rates: Rates = field(default_factory=lambda: Rates(encoder=0.5))
     """The table of modules: factors on the learning rate, 0 for what is frozen."""
     adapter: Adapter = field(default_factory=Adapter)
@@ -74,16 +85,46 @@ class SftConfig:
     """Multiply matrices in bfloat16 (weights and optimizer stay float32): twice as fast where the processor has it."""
     place_weight: float = 3.0
     """Weight of a token between brackets, a coordinate, beside that of a word of an answer as long."""
+    pack_tokens: int | None = None
+    """Tokens of a row that conversations are packed into, 0 for one row a piece; None pads them to one length."""
+    recompute: bool = False
+    """Compute activations twice instead of keeping them (gradient checkpointing): less memory, a third more time."""
+    average: float = 0.0
+    """Decay of the moving average of the weights that is written instead of the last, such as 0.999; 0: none."""
+    spike: float = 0.0
+    """Factor over the recent loss from which a piece of a step is left out; 0 leaves out only what is no number."""
+    most_bad: int = 10
+    """Steps with something left out, among a hundred, that end the run."""
+    zero: Literal[0, 1, 2, 3] = 1
+    """DeepSpeed's ZeRO stage, when several processes train: they share optimizer states, gradients (2), weights (3)."""
+    offload: Literal["none", "optimizer", "all"] = "none"
+    """What of these waits in the processor's memory."""
+    weights: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Format of the weights under DeepSpeed, which then keeps float32 copies for the optimizer."""
+    workers: int = 1
+    """Processes that prepare data, for each process that trains."""
+    keep: int = 2
+    """Checkpoints that are kept, the newest."""
     save_minutes: float = 5.0
+    save_steps: int | None = None
+    """Steps between two checkpoints, beside the minutes."""
+    log_s: float = 15.0
+    """Seconds between two lines of the log."""
+    log_steps: int | None = None
+    """Steps between two lines, beside the seconds."""
+    wandb: str = ""
+    """Project at Weights & Biases that the log goes to as well; "" for none."""
     seed: int = 0
 
+    @property
+    def most_steps(self) -> int:
+        """Give the steps after which the run is over, whatever the clock says."""
+        return self.steps if self.steps is not None else STEPS if self.minutes is None else sys.maxsize
 
-class PlaceTokens(NamedTuple):
-    """Name the tokens that places are written with: both brackets and the integers 0, 1, ..., K-1."""
-
-    opening: int
-    closing: int
-    numbers_K: torch.Tensor
+    def engine(self) -> EngineSettings:
+        """Give what the engine is to know."""
+        micro = self.batch // (self.accumulate * count_processes())
+        return EngineSettings(self.clip_norm, self.zero, self.offload, self.weights, micro)
 
 
 def train_sft(
@@ -92,53 +133,110 @@ def train_sft(
     feeds: Sequence[tuple[Feed, float]],
     config: SftConfig,
     out: Path,
+    *,
+    data: Sequence[Mapping[str, Any]] = (),
 ) -> None:
-    """Train on a mixture until the time or the steps are over; write `out/model` and the state to go on from."""
+    """Train on a mixture until the steps or the minutes are over; leave in `out` what train/runs.py names.
+
+    `data` tells of the sources for the run's card. Raises TrainingError when too many steps are no good.
+    """
+    check_batch(config.batch, processes=count_processes(), accumulate=config.accumulate)
+    cast(Any, model).to(choose_device())
     optimizer = torch.optim.AdamW(parameter_groups(model, config), lr=config.learning_rate, betas=(0.9, 0.98))
-    engine = build_engine(model, optimizer, batch=config.batch, clip_norm=config.clip_norm)
-    step, spent = engine.resume(out)
-    device = next(model.parameters()).device
-    opening, closing = processor.tokenizer.convert_tokens_to_ids(["[", "]"])
-    places = PlaceTokens(opening, closing, torch.tensor(number_ids(processor.tokenizer), device=device))
-    progress = Progress("sft", out / "log.jsonl", (config.minutes - spent) * 60)
-    pointing = None if model.pointer is None else PointerLoss(model.pointer)
+    check_room(out, (config.keep + 1) * checkpoint_bytes(model), f"{config.keep + 1} checkpoints")
+    if config.recompute:
+        recompute_activations(model)
+    cells, objective = pointer_cells(model), build_objective(model, processor, config)
+    engine = build_engine(model, optimizer, config.engine())
+    run = open_run(engine, model, processor, config, out, data)
+    step, spent = run.resume()
+    saved, minutes, started = spent, spent, 0.0
+    progress = open_progress(config, out, spent, first=run.first)
+    mixture = Mixture(feeds, processor, config.batch, config.seed, cells=cells)
     set_training(model)
-    started, saved, minutes = time.monotonic(), spent, spent
-    mixture = Mixture(
-        feeds, processor, config.batch, config.seed + 1000 * step + engine.rank, cells=pointer_cells(model)
-    )
-    for batch in DataLoader(mixture, batch_size=None, num_workers=1, prefetch_factor=8):
-        minutes = engine.agree(spent + (time.monotonic() - started) / 60)
-        done = max(step / config.steps, minutes / config.minutes)
+    for pieces, wait_s in load_steps(mixture, engine, config, first=step):
+        started = started or time.monotonic()
+        minutes = run.agree(spent + (time.monotonic() - started) / 60)
+        done = max(step / config.most_steps, minutes / config.minutes if config.minutes else 0.0)
         if done >= 1:
             break
+        seed_step(config.seed, step, engine.rank)
         set_rate(optimizer, config, step, done)
-        loss, where = forward_loss(engine.model, batch, places, config, pointing)
-        engine.step(loss + config.pointer_weight * where)
+        result = take_step(engine, objective, pieces, run.guard, step)
         step += 1
-        progress.step(step, loss=float(loss.detach()), pointer=float(where.detach()), pairs=config.batch)
-        if minutes - saved >= config.save_minutes:
-            save_state(engine, model, processor, out, step=step, minutes=minutes, config=config)
+        run.note(result, config.batch)
+        report(progress, step, result, optimizer, config, wait_s=wait_s)
+        if minutes - saved >= config.save_minutes or (config.save_steps and step % config.save_steps == 0):
+            run.save(step, minutes)
             saved = minutes
-    save_state(engine, model, processor, out, step=step, minutes=minutes, config=config)
+    run.save(step, minutes, last=True)
 
 
-def forward_loss(
-    model: nn.Module, batch: BatchFeature, places: PlaceTokens, config: SftConfig, pointing: PointerLoss | None
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Run one batch forward and give the loss of its answers and that of the pointer."""
-    device = next(model.parameters()).device
-    inputs = {key: value.to(device) for key, value in batch.items()}
-    labels_BS = inputs.pop("labels")[:, 1:]
-    targets = inputs.pop("pointer_targets", None)
-    answered_BS = torch.nn.functional.pad(labels_BS != -100, (0, 1))
-    with torch.autocast(device.type, torch.bfloat16, enabled=config.bf16):
-        logits_MV = model(**inputs, logits_at=answered_BS, use_cache=False).logits
-    labels_M = labels_BS[labels_BS != -100]
-    places_M = inside_brackets(labels_M, places.opening, places.closing)
-    weights_M = answer_weights(answered_BS) * torch.where(places_M, config.place_weight, 1.0)
-    loss = answer_loss(logits_MV, labels_M, places.numbers_K, config.sigma, soft_M=places_M, weights_M=weights_M)
-    return loss, loss.new_zeros(()) if targets is None or pointing is None else pointing(targets)
+def build_objective(model: NadirForConditionalGeneration, processor: NadirProcessor, config: SftConfig) -> Objective:
+    """Give the loss of a model's answers and pointer."""
+    return Objective(
+        places=PlaceTokens.of(processor, next(model.parameters()).device),
+        pointing=None if model.pointer is None else PointerLoss(model.pointer),
+        sigma=config.sigma,
+        place_weight=config.place_weight,
+        pointer_weight=config.pointer_weight,
+        bf16=config.bf16,
+    )
+
+
+def open_run(
+    engine: Engine,
+    model: NadirForConditionalGeneration,
+    processor: NadirProcessor,
+    config: SftConfig,
+    out: Path,
+    data: Sequence[Mapping[str, Any]],
+) -> Run:
+    """Give the run's folder, with what it writes beside its state: the model, and the card that tells of it."""
+    if config.average and config.zero == 3 and engine.ranks > 1:
+        raise InputError("average is kept with ZeRO 0, 1 and 2: with zero=3 no process has the weights; set average=0")
+
+    def write_model(folder: Path) -> None:
+        save_trained(model, processor, folder)
+
+    def describe(ledger: Ledger, step: int, minutes: float) -> None:
+        notes = {"config": asdict(config), "commit": current_commit(), "step": step, "minutes": round(minutes, 2)}
+        write_card(out, notes, ledger=vars(ledger) | {"bad_steps": run.guard.skipped}, data=data)
+
+    average = Average(model, config.average) if config.average else None
+    run = Run(out, engine, Guard(config.spike, config.most_bad), average, config.keep, write_model, describe)
+    return run
+
+
+def load_steps(
+    mixture: Mixture, engine: Engine, config: SftConfig, *, first: int
+) -> Iterator[tuple[list[BatchFeature], float]]:
+    """Yield this process's pieces of each step from `first` on, and the seconds that were waited for them."""
+    pieces = Pieces(
+        mixture,
+        first,
+        engine.rank,
+        engine.ranks,
+        config.accumulate,
+        config.pack_tokens,
+        complete=engine.ranks > 1,
+    )
+    loader = DataLoader(
+        pieces,
+        batch_size=None,
+        num_workers=config.workers,
+        prefetch_factor=2 if config.workers else None,
+        pin_memory=engine.device.type == "cuda",
+        generator=torch.Generator(),
+    )
+    windows = iter(loader)
+    while True:
+        asked = time.monotonic()
+        steps = next(windows)
+        wait_s = time.monotonic() - asked
+        for step in steps:
+            yield step, wait_s
+            wait_s = 0.0
 
 
 def set_training(model: NadirForConditionalGeneration) -> None:
@@ -159,22 +257,46 @@ def set_rate(optimizer: torch.optim.Optimizer, config: SftConfig, step: int, don
         group["lr"] = config.learning_rate * group["factor"] * scale
 
 
-def save_state(
-    engine: Engine,
-    model: NadirForConditionalGeneration,
-    processor: NadirProcessor,
-    out: Path,
-    *,
+def open_progress(config: SftConfig, out: Path, spent: float, *, first: bool) -> Progress | None:
+    """Give what writes the log, on the first process."""
+    if not first:
+        return None
+    return Progress(
+        "sft",
+        out / "log.jsonl",
+        None if config.minutes is None else (config.minutes - spent) * 60,
+        config.log_s,
+        total_steps=None if config.minutes is not None and config.steps is None else config.most_steps,
+        every_steps=config.log_steps,
+        listeners=open_trackers(out, wandb=config.wandb, settings=settings_of(config)),
+    )
+
+
+def report(
+    progress: Progress | None,
     step: int,
-    minutes: float,
+    result: StepResult,
+    optimizer: torch.optim.Optimizer,
     config: SftConfig,
+    *,
+    wait_s: float,
 ) -> None:
-    """Write the state to go on from and, by the first process, the checkpoint that `Nadir.from_pretrained` loads."""
-    engine.save(out, step=step, minutes=minutes)
-    if engine.rank == 0:
-        save_trained(model, processor, out / "model")
-        run = {"config": asdict(config), "commit": current_commit(), "step": step, "minutes": round(minutes, 2)}
-        (out / "model" / "training.json").write_text(json.dumps(run, indent=1) + "\n")
+    """Tell the log of a step."""
+    if progress is None:
+        return
+    factor = optimizer.param_groups[0]["factor"]
+    progress.step(
+        step,
+        pairs=config.batch,
+        rates={"tokens_per_s": result.tokens, "images_per_s": result.tiles, "wait": wait_s},
+        loss=result.loss,
+        pointer=result.pointer,
+        **{f"loss/{task}": loss for task, loss in result.tasks.items()},
+        lr=optimizer.param_groups[0]["lr"] / factor if factor else 0.0,
+        norm=result.norm,
+        padding=result.padding / max(1, result.padding + result.tokens),
+        peak_gib=peak_gib(),
+    )
 
 
 def spent_minutes(out: Path) -> float:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from train import nano
 from train.modules import Rates
@@ -22,8 +23,8 @@ def test_rounds_follow_each_other_and_are_not_run_twice(tmp_path: Path, monkeypa
     words = ["nano", "--recipe", "smoke", "--data", str(tmp_path), "--out", str(tmp_path / "out")]
     monkeypatch.setattr(sys, "argv", words)
     nano.main()
-    states = [tmp_path / "out" / f"round-{number}-sft" / "state.pt" for number in (1, 2)]
-    first, second = (torch.load(state, weights_only=True)["model"] for state in states)
+    states = [tmp_path / "out" / f"round-{number}-sft" / "model" / "model.safetensors" for number in (1, 2)]
+    first, second = map(load_file, states)
     tower = [name for name in first if name.startswith("encoder.clip.visual")]
     assert all(torch.equal(first[name], second[name]) for name in tower), "the second round keeps the tower as it is"
     assert any(not torch.equal(first[name], second[name]) for name in first)
