@@ -82,7 +82,9 @@ def parse_labels(text: str, where: str, *, categories: Collection[str] = ()) -> 
                 f"{where} line {number} is {line!r:.80}: expected eight numbers, a class without blanks and difficult"
             )
         if categories and words[8] not in categories:
-            raise DataError(f"{where} line {number} has class {words[8]!r}: known are {', '.join(categories)}")
+            raise DataError(
+                f"{where} line {number} is {line!r:.80}: expected eight numbers and a class, {', '.join(categories)}"
+            )
         try:
             values = [float(word) for word in words[:8]]
         except ValueError as error:
