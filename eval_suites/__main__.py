@@ -60,6 +60,9 @@ def main(arguments: list[str] | None = None) -> None:
     except NadirError as error:
         LOG.error("%s", error)
         raise SystemExit(2) from error
+    except KeyboardInterrupt as stop:
+        LOG.error("stopped: what was answered is kept, and the same command goes on from here")
+        raise SystemExit(130) from stop
 
 
 def _report(given: argparse.Namespace) -> str:

@@ -40,7 +40,7 @@ class Run:
     @property
     def key(self) -> tuple[str, str]:
         """Give suite and protocol: what must be the same in one table."""
-        return self.result["suite"], self.result["protocol"]
+        return self.result["suite"], name_protocol(self.result)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,15 @@ def find_difference(run: Run, other: Run, *, category: str | None = None) -> Dif
     return Difference(float(values.mean()), float(means.std()), min(1.0, 2 * wrong_side), len(common))
 
 
+def name_protocol(result: dict[str, Any]) -> str:
+    """Name the protocol of a run, or of a scored file, with its judge where one decided."""
+    if result.get("published"):
+        return str(result["published"])
+    judge = result.get("judge", "none")
+    name = str(result["protocol"]).split(":")[0]
+    return name if judge == "none" else f"{name} (judge {judge})"
+
+
 def _load_run(path: Path, folder: Path) -> Run:
     samples = path.parent / "samples.jsonl"
     result = json.loads(path.read_text(encoding="utf-8"))
@@ -123,8 +132,8 @@ def _group(run: Run, key: str) -> str:
 
 def _section(runs: Sequence[Run]) -> str:
     first = runs[0]
-    suite, protocol = first.key
-    parts = [f"## {suite}", f"Protocol: {protocol}", _scores(runs)]
+    rule = f"{first.result['protocol']}: {first.result['rule']}" if "rule" in first.result else first.result["protocol"]
+    parts = [f"## {first.key[0]}", f"Protocol: {rule}", _scores(runs)]
     if len(runs) > 1:
         parts += [_differences(runs), *_categories(runs)]
     return "\n\n".join(part for part in parts if part)
@@ -134,7 +143,7 @@ def _scores(runs: Sequence[Run]) -> str:
     """Give the table of measures: the runs, then the published numbers of the same protocol."""
     first = runs[0].result
     names = list(first["scores"])
-    published = find_published(first["suite"], first.get("published") or None)
+    published = find_published(first["suite"], name_protocol(first))
     tables = {name for cells in first.get("tables", {}).values() for name in cells}
     extra = [name for one in published for name in one.scores if name not in names and name in tables]
     names += list(dict.fromkeys(extra))

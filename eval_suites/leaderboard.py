@@ -23,7 +23,7 @@ def leaderboard_line(result: dict[str, Any]) -> str:
     unparsed = result["scores"].get("unparsed")
     cells = [
         result["suite"],
-        (result["published"] or result["protocol"]).split(":")[0],
+        result["published"] or result["protocol"].split(":")[0],
         result["model"]["name"],
         str(result["n"]) if result["n"] == result["of"] else f"{result['n']} of {result['of']}",
         score if result["baselines"] else f"({score}, no baseline)",

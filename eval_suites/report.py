@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from eval_suites.baselines import BLIND
-from eval_suites.suites import SUITES
+from eval_suites.suites import BENCHMARKS, SUITES
 from vlm.errors import DataError
 from vlm.output import write_text
 
@@ -28,7 +28,7 @@ and where all cases score the same it is 0 and says nothing.
 
 def load_results(folder: Path) -> list[Result]:
     """Read every SUITE/result.json below a folder, in the order of the suites; raises DataError when there is none."""
-    paths = [folder / name / "result.json" for name in SUITES]
+    paths = [folder / name / "result.json" for name in dict.fromkeys((*SUITES, *BENCHMARKS))]
     found = [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.exists()]
     if not found:
         raise DataError(f"{folder} holds no SUITE/result.json: run `make eval` first")
@@ -72,7 +72,7 @@ def is_clear(result: Result) -> bool:
     if gain is None or not result["baselines"]:
         return False
     error = gain["standard_error"]
-    best = max(sign * values[name]["value"] for values in result["baselines"].values())
+    best = max(sign * values[name]["value"] for values in result["baselines"].values() if name in values)
     return error is not None and sign * gain["value"] > 2 * error and sign * result["scores"][name]["value"] > best
 
 
@@ -90,12 +90,12 @@ def _headline(result: Result, link: str) -> str:
     blind = result["baselines"].get(BLIND)
     others = [(label, values) for label, values in result["baselines"].items() if label != BLIND]
     subset = "" if result["n"] == result["of"] else f" of {result['of']}"
-    beside = "; ".join(f"{label}: {_number(values[name])}" for label, values in others)
+    beside = "; ".join(f"{label}: {_number(values[name])}" for label, values in others if name in values)
     cells = [
         f"[{result['suite']}]({link}#{result['suite']})",
         f"{result['n']}{subset}",
         f"{name} **{_number(result['scores'][name])}**",
-        _number(blind[name]) if blind else "not asked",
+        _number(blind[name]) if blind and name in blind else "not asked",
         _number(result["gain_over_blind"], signed=True) if blind else "not asked",
         beside,
         "yes" if is_clear(result) else "**no**",

@@ -32,7 +32,7 @@ __all__ = ["RunConfig", "load_outputs", "run_suite", "write_samples"]
 
 LOG = logging.getLogger("nadir.eval")
 LIMIT_SEED = 0
-SAMPLES, BLIND_FILE, SHUFFLED_FILE = "samples.jsonl", "blind.jsonl", "shuffled.jsonl"
+SAMPLES, BLIND_FILE = "samples.jsonl", "blind.jsonl"
 SHUFFLED = "shuffled (the images of another case)"
 Values = dict[str, dict[str, Any]]
 
@@ -63,21 +63,23 @@ def run_suite(
 ) -> dict[str, Any]:
     """Run one suite and give what result.json holds.
 
-    `facts` (commit, machine) are the caller's, `track` shows progress.
+    `facts` (commit, machine) are the caller's, `track` shows progress. One empty answer is scored before anything is
+    asked, so that what scoring needs and lacks (Java, a word map, a judge) is said at once.
     """
     folder = out / suite.name
     folder.mkdir(parents=True, exist_ok=True)
     cases = pick_cases(file.cases, config.limit, seed=LIMIT_SEED)
-    _claim(
-        folder, {"suite": suite.name, "cases": file.digest, "model": answerer.digest, "tokens": suite.max_new_tokens}
-    )
-    answerer.begin(folder)
     asking = _Asking(suite, file, answerer, folder, config, track)
+    asking.score(cases[:1], [""])
+    identity = {"suite": suite.name, "cases": file.digest, "model": answerer.digest, "tokens": suite.max_new_tokens}
+    _claim(folder, identity)
+    answerer.begin(folder)
     outputs = {SAMPLES: asking.ask(cases, SAMPLES, running=suite.running)}
     if answerer.sees and config.blind:
         outputs[BLIND_FILE] = asking.ask(cases, BLIND_FILE, blind=True)
     if answerer.sees and config.shuffled:
-        outputs[SHUFFLED_FILE] = asking.ask(shuffle_images(cases), SHUFFLED_FILE)
+        shuffled = "shuffled.jsonl" if len(cases) == len(file.cases) else f"shuffled-{len(cases)}.jsonl"
+        outputs[shuffled] = asking.ask(shuffle_images(cases), shuffled)
     probed = {probe.name: asking.probe(probe, cases, outputs[SAMPLES]) for probe in config.probes if answerer.sees}
     judged = {name: asking.score(cases, told) for name, told in outputs.items()}
     for name, told in outputs.items():
@@ -169,8 +171,9 @@ def _numbers(suite: Suite, file: CaseFile, cases: Sequence[Case], judged: Mappin
     groups = [case.group for case in cases]
     scored, blind = judged[SAMPLES], judged.get(BLIND_FILE)
     baselines = {BLIND: _values(blind.measures, groups)} if blind else {}
-    if SHUFFLED_FILE in judged:
-        baselines[SHUFFLED] = _values(judged[SHUFFLED_FILE].measures, groups)
+    for name, other in judged.items():
+        if name.startswith("shuffled"):
+            baselines[SHUFFLED] = _values(other.measures, groups)
     for baseline in suite.baselines:
         baselines[baseline.name] = _values(baseline.measure(cases, file.training, suite.scorer), groups)
     tables = {**scored.tables, **size_tables(cases, scored.rows)}
@@ -215,8 +218,8 @@ def _claim(folder: Path, identity: dict[str, Any]) -> None:
     path = folder / "run.json"
     if path.exists() and path.read_text(encoding="utf-8") == json.dumps(identity):
         return
-    named = (SAMPLES, BLIND_FILE, SHUFFLED_FILE, "result.json")
-    stale = [folder / name for name in named if (folder / name).exists()] + sorted(folder.glob("probe-*.jsonl"))
+    stale = [folder / name for name in (SAMPLES, BLIND_FILE, "result.json") if (folder / name).exists()]
+    stale += [path for pattern in ("probe-*.jsonl", "shuffled*.jsonl") for path in sorted(folder.glob(pattern))]
     if stale:
         LOG.info("%s holds answers of another model or to other cases: it starts anew", folder)
     for file in stale:

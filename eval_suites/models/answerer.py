@@ -32,8 +32,8 @@ class Answerer(Protocol):
         """Take the folder of the run that follows; an endpoint keeps its answers there."""
         ...
 
-    def ask(self, cases: Sequence[Case], *, max_new_tokens: int, blind: bool) -> Iterable[str]:
-        """Give the raw text of each case's answer in their order; `blind` leaves the images away."""
+    def ask(self, cases: Sequence[Case], *, max_new_tokens: int, blind: bool) -> Iterable[str | None]:
+        """Give the raw text of each case's answer in their order (None: none); `blind` leaves the images away."""
         ...
 
     def close(self) -> None:

@@ -42,8 +42,8 @@ class PredictionAnswerer:
     def begin(self, folder: Path) -> None:
         """Do nothing: nothing is kept beside the samples."""
 
-    def ask(self, cases: Sequence[Case], *, max_new_tokens: int, blind: bool) -> list[str]:
-        """Give what the file says of each case, and nothing where it says nothing."""
+    def ask(self, cases: Sequence[Case], *, max_new_tokens: int, blind: bool) -> list[str | None]:
+        """Give what the file says of each case, None where it says nothing."""
         del max_new_tokens, blind
         said = self._pair(cases)
         missing = [case.id for case in cases if case.id not in said]
@@ -74,5 +74,5 @@ class PredictionAnswerer:
         return best
 
 
-def _as_text(value: Any) -> str:
-    return value if isinstance(value, str) else "" if value is None else json.dumps(value)
+def _as_text(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else json.dumps(value)

@@ -40,8 +40,9 @@ class Benchmark:
 
     `layout`: what the folder holds; `get`: where it comes from; `licence`: of annotations and images. `load` reads the
     folder. `tokens` bounds an answer. `rule` is its name among the rules where that is another. `translate` gives a
-    rule its prediction and target from a model's text. `prepare` writes images that the files hold packed. `asked` is
-    false for what no model of text can be asked (retrieval): its sentence says how it is scored.
+    rule its prediction and target from a model's text. `prepare` writes images that the files hold packed. `slow`: too
+    slow to score while asking. `needs`: by protocol, the file that it cannot do without, and what to say about it.
+    `refusal`: why no model of text can be asked.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Benchmark:
     probes: tuple[str, ...] = ()
     prepare: Callable[[Folder, Iterable[Case]], None] | None = None
     slow: bool = False
+    needs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     refusal: str = ""
 
     def open(self, root: Path) -> Folder:
@@ -83,20 +85,23 @@ class Benchmark:
         """Build the suite that scores these questions by a protocol; DataError lists the protocols."""
         rule = find_rule(self.rule or self.name, protocol)
         judge = judge or NoJudge()
+        file, words = self.needs.get(rule.protocol, ("", ""))
+        if file and file not in questions.files:
+            raise DataError(f"{self.name} by the protocol {rule.protocol} needs {words}")
         scorer = build_rule_scorer(
             rule, translate=self.translate, extras=questions.extras, files=questions.files, judge=judge
         )
-        judged = f"; judge {judge.name}" if judge.name != "none" else ""
+        name = rule.protocol if judge.name == "none" else f"{rule.protocol} (judge {judge.name})"
         return Suite(
             self.name,
             self.title,
-            f"{rule.protocol}: {rule.source}{judged}",
+            f"{name}: {rule.source}",
             rule.headline,
             self.tokens,
             scorer,
             choose_majority(self.baselines, questions.training),
             lower_is_better=rule.headline in rule.errors,
             running=not self.slow,
-            published=rule.protocol,
+            published=name,
             probes=self.probes,
         )

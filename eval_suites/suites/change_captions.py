@@ -15,6 +15,9 @@ from eval_suites.suites.asking import ask, number_twins
 from eval_suites.suites.benchmark import Benchmark, Questions
 from eval_suites.suites.folder import Folder
 
+WHOLE: Final = "dubai"
+"""Its script numbers every word and reads no map."""
+NEEDS: Final = "WORDMAP_*.json in its folder, the authors' word map; or take --protocol words"
 INSTRUCTION: Final = "What has changed between the two images? Answer in one sentence."
 
 
@@ -69,6 +72,7 @@ def _build(name: str, title: str, file: str, dates: str, page: str, splits: tupl
         baselines=(MAJORITY, RANDOM),
         probes=("swap", "brightness", "jpeg"),
         slow=True,
+        needs={} if name == WHOLE else {"ids": ("wordmap", NEEDS)},
     )
 
 

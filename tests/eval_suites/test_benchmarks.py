@@ -14,6 +14,7 @@ from eval_suites.__main__ import main
 from eval_suites.masks import FILES
 from eval_suites.measure import Measure
 from eval_suites.models.fakes import FakeAnswerer
+from eval_suites.pages import pick_rows
 from eval_suites.probes import PROBES
 from eval_suites.rules.registry import rules_of
 from eval_suites.suites import BENCHMARKS, Benchmark
@@ -193,3 +194,32 @@ def test_describe_tells_all_protocols_and_published_numbers(capsys: pytest.Captu
     assert "LPVA: Pr@.5 0.8227" in capsys.readouterr().out
     main(["describe", "rsicd-scene"])
     assert "python -m data_engine.cases rsicd-scene" in capsys.readouterr().out
+
+
+def test_what_scoring_lacks_is_said_before_anything_is_asked(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    MAKERS["levircc"](tmp_path / "data")
+    (tmp_path / "data" / "WORDMAP_MADE.json").unlink()
+    run = ["run", "levircc", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "out"), "--model", "fake:empty"]
+    with pytest.raises(SystemExit):
+        main(run)
+    assert "levircc by the protocol ids needs WORDMAP_*.json in its folder" in caplog.text
+    assert not (tmp_path / "out" / "levircc" / "samples.jsonl").exists()
+
+
+def test_a_judge_stands_in_the_name_of_the_protocol(made: Any, tmp_path: Path) -> None:
+    run = ["run", "vrsbench-vqa", "--data", str(made("vrsbench-vqa")), "--out", str(tmp_path), "--model", "fake:random"]
+    main([*run, "--judge", "stub"])
+    result = json.loads((tmp_path / "vrsbench-vqa" / "result.json").read_text())
+    assert result["published"] == "rule-only (judge stub)"
+    main(["report", str(tmp_path), str(tmp_path / "page.md")])
+    assert "| [vrsbench-vqa](#vrsbench-vqa) | 4 |" in (tmp_path / "page.md").read_text()
+
+
+def test_the_page_shows_each_row_once_and_no_image_twice_in_a_section() -> None:
+    rows = [{"id": f"{n}", "group": f"g{n // 2}", "score": n / 10} for n in range(20)]
+    picked = pick_rows(rows, lower_is_better=False, each=3)
+    assert [row["id"] for row in picked["Best"]] == ["19", "17", "15"]
+    assert [row["id"] for row in picked["Worst"]] == ["0", "2", "4"]
+    shown = [row["id"] for some in picked.values() for row in some]
+    assert len(set(shown)) == 9
+    assert [row["id"] for row in pick_rows(rows, lower_is_better=True, each=1)["Best"]] == ["0"]

@@ -57,7 +57,7 @@ def test_predictions_of_other_programs_are_read(keys: tuple[str, str], as_list: 
     path.write_text(json.dumps(rows) if as_list else "\n".join(map(json.dumps, rows)))
     answerer = find_model(str(path), ModelOptions(name="theirs"))
     told = answerer.ask([make_case(2), make_case(7)], max_new_tokens=1, blind=False)
-    assert list(told) == ["said 2", ""]
+    assert list(told) == ["said 2", None]
     assert (answerer.name, answerer.sees) == ("theirs", False)
 
 
