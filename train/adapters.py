@@ -169,7 +169,8 @@ def save_adapted(model: NadirForConditionalGeneration, processor: NadirProcessor
     own = model.state_dict()
     lora = {PEFT + name.replace(".default.", "."): own[name].contiguous() for name in own if LORA in name}
     trained = {module_of(name) for name, p in model.named_parameters() if p.requires_grad and LORA not in name}
-    whole = {name: own[name].clone() for name in own if module_of(name) in trained and LORA not in name}
+    whole = {name: own[name] for name in own if module_of(name) in trained and LORA not in name}
+    whole = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in whole.items()}
     save_file(lora, folder / WEIGHTS, metadata={"format": "pt"})
     save_file(whole, folder / WHOLE, metadata={"format": "pt"})
     config.save_pretrained(folder)
@@ -246,8 +247,9 @@ def _lora_layers(model: nn.Module) -> Iterator[tuple[str, Any]]:
 def _dense(layer: Any) -> torch.Tensor:
     """Give the weight of a linear layer as it computes with it."""
     state = getattr(layer.weight, "quant_state", None)
+    weight: torch.Tensor = layer.weight.data
     if state is None:
-        return cast(torch.Tensor, layer.weight.data)
+        return weight
     from bitsandbytes.functional import dequantize_4bit
 
-    return cast(torch.Tensor, dequantize_4bit(layer.weight.data, state))
+    return dequantize_4bit(weight, state)

@@ -1,6 +1,8 @@
 """Pre-training of the encoder's two towers on captioned images, by contrast and by bags of words.
 
-Contrast is CLIP's (Radford et al., 2021); the bag of words is SuperClass's (Huang et al., 2024).
+Contrast is CLIP's (Radford et al., 2021); the bag of words is SuperClass's (Huang et al., 2024). Boxes and masks can
+become captions (RemoteCLIP: Liu et al., 2024), and an image seen from above should mean the same however it is turned
+(the idea behind GeoRSCLIP's filter: Zhang et al., 2024).
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
 
+from data_engine.recipes.box_caption import box_caption
 from train.parameters import freeze_norms, group_parameters
 from train.pictures import is_spatial, jitter, load_rgb, random_crop, random_move
 from train.progress import Progress
@@ -46,6 +49,8 @@ class ClipConfig:
     """Pairs a step."""
     minutes: float = 15.0
     """Wall-clock length of the stage."""
+    steps: int | None = None
+    """Most steps; None for as many as the minutes hold."""
     learning_rate: float = 1.0e-3
     """Peak of the cosine schedule."""
     weight_decay: float = 0.05
@@ -60,6 +65,10 @@ class ClipConfig:
     """Train only the last so many groups of the vision tower's layers, as open_clip counts them; None trains all."""
     frozen_norms: bool = False
     """Keep batch normalisation on its running statistics, as a tower with pretrained ones wants it."""
+    box_captions: bool = False
+    """Also learn from sentences that the boxes of an image make (data_engine/recipes/box_caption.py)."""
+    rotation_weight: float = 0.0
+    """Weight of the loss that makes an image and its quarter turns mean the same."""
     seed: int = 0
 
 
@@ -75,9 +84,9 @@ class Described:
 
 def describe_images(samples: Iterable[Sample]) -> list[Described]:
     """Gather the captions and the theme of each image from its samples."""
-    grouped: dict[str, list[Sample]] = {}
+    grouped: dict[str | bytes | None, list[Sample]] = {}
     for sample in samples:
-        grouped.setdefault(str(sample.images[0].path), []).append(sample)
+        grouped.setdefault(sample.images[0].path or sample.images[0].data, []).append(sample)
     found = []
     for group in grouped.values():
         texts = [(sample.task, turn.answer.template) for sample in group for turn in sample.turns]
@@ -109,6 +118,13 @@ class Pairs(IterableDataset):
             yield jitter(tile, rng), rng.choice(one.captions), ids
 
 
+def add_box_captions(samples: Iterable[Sample], seed: int) -> Iterator[Sample]:
+    """Yield samples and, after each that holds boxes, the captions that they make."""
+    for sample in samples:
+        yield sample
+        yield from (made for made in box_caption(sample, seed) if made.task == "caption")
+
+
 def count_words(described: Iterable[Described], least: int) -> dict[str, int]:
     """Number the words that stand with at least `least` images."""
     counts = Counter(word for one in described for word in set(one.words))
@@ -127,11 +143,22 @@ def contrastive_loss(
     images_BD: torch.Tensor, texts_BD: torch.Tensor, scale: torch.Tensor, same_BB: torch.Tensor
 ) -> torch.Tensor:
     """Give the symmetric cross-entropy in which every pair with the same caption counts as positive."""
-    logits = scale * images_BD @ texts_BD.T
+    return symmetric_loss(scale * images_BD @ texts_BD.T, same_BB)
+
+
+def symmetric_loss(logits: torch.Tensor, same_BB: torch.Tensor) -> torch.Tensor:
+    """Give the cross-entropy of similarities (B, B) by rows and by columns; `same_BB` marks the pairs that belong."""
     target = same_BB / same_BB.sum(1, keepdim=True)
     rows = -(target * functional.log_softmax(logits, dim=1)).sum(1).mean()
     columns = -(target * functional.log_softmax(logits.T, dim=1)).sum(1).mean()
     return (rows + columns) / 2
+
+
+def rotation_loss(clip: CLIP, pixels_B3PP: torch.Tensor, image_BD: torch.Tensor, rng: random.Random) -> torch.Tensor:
+    """Give how far the embeddings of a quarter of the batch turn when the images do: 1 - cosine, the mean."""
+    part = max(1, len(pixels_B3PP) // 4)
+    turned = torch.rot90(pixels_B3PP[:part], rng.choice((1, 2, 3)), (2, 3))
+    return 1 - functional.cosine_similarity(image_BD[:part], clip.encode_image(turned), dim=-1).mean()
 
 
 def train_clip(
@@ -142,7 +169,7 @@ def train_clip(
     out: Path,
 ) -> None:
     """Train both towers for `config.minutes` and write the model to `out/model`."""
-    described = describe_images(samples)
+    described = describe_images(add_box_captions(samples, config.seed) if config.box_captions else samples)
     vocabulary = count_words(described, config.least_images)
     clip = model.encoder.clip.train()
     if config.frozen_norms:
@@ -152,9 +179,10 @@ def train_clip(
     optimizer = torch.optim.AdamW(_groups(clip, head, config), betas=(0.9, 0.98))
     pairs = Pairs(described, processor, vocabulary, config.seed)
     loader = DataLoader(pairs, batch_size=config.batch, num_workers=1, collate_fn=list)
+    rng = random.Random(config.seed)
     started, progress = time.monotonic(), Progress("clip", out / "log.jsonl", config.minutes * 60)
     for step, batch in enumerate(loader):
-        done = (time.monotonic() - started) / (config.minutes * 60)
+        done = max((time.monotonic() - started) / (config.minutes * 60), step / config.steps if config.steps else 0.0)
         if done >= 1:
             break
         warm = min(1.0, (step + 1) / config.warmup_steps)
@@ -165,6 +193,8 @@ def train_clip(
         losses = {"words": word_loss(head(image), [ids for _, _, ids in batch])}
         if step % config.contrast_every == 0:
             losses["contrast"] = _contrast(model, processor, image, [caption for _, caption, _ in batch])
+        if config.rotation_weight:
+            losses["turned"] = config.rotation_weight * rotation_loss(clip, pixels, image, rng)
         optimizer.zero_grad(set_to_none=True)
         sum(losses.values(), torch.zeros(())).backward()
         nn.utils.clip_grad_norm_(clip.parameters(), 1.0)
@@ -174,12 +204,17 @@ def train_clip(
     save_checkpoint(model, processor, out / "model")
 
 
+def same_captions(captions: Sequence[str]) -> torch.Tensor:
+    """Mark the pairs of images whose captions are the same, (B, B): neither is wrong for the other."""
+    return torch.tensor([[float(a == b) for b in captions] for a in captions])
+
+
 def _contrast(
     model: NadirForConditionalGeneration, processor: NadirProcessor, image_BD: torch.Tensor, captions: list[str]
 ) -> torch.Tensor:
     clip = model.encoder.clip
     text = functional.normalize(clip.encode_text(text_tokens(model.config, processor, captions)), dim=-1)
-    same = torch.tensor([[float(a == b) for b in captions] for a in captions])
+    same = same_captions(captions)
     scale = clip.logit_scale.exp().clamp(max=100)
     return contrastive_loss(functional.normalize(image_BD, dim=-1), text, scale, same)
 

@@ -15,14 +15,16 @@ import argparse
 import json
 import logging
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any, Final
 
 from torch import nn
 
+from train.adapters import Adapter
 from train.memory import CONTEXT, GIB, SLACK, Job, activation_bytes, flops_per_conversation, state_bytes
+from train.modules import Rates
 from train.recipes import find_recipe
 from train.sizes import Count, build_empty, count_parameters, find_config
 from vlm.config import NadirConfig
@@ -69,12 +71,13 @@ def estimate(
     epochs: float = 1.0,
     teraflops: float = 312,
     mfu: float = 0.4,
+    counts: Mapping[str, Count] | None = None,
 ) -> Estimate:
     """Estimate a job of `samples` conversations; `model` is one on the meta device, as build_empty gives it.
 
-    `mfu` is the share of the GPU's peak that matrix products reach.
+    `mfu` is the share of the GPU's peak that matrix products reach; `counts` saves counting the parameters again.
     """
-    counts = count_parameters(model, job.rates, job.adapter)
+    counts = counts or count_parameters(model, job.rates, job.adapter)
     live = {name: SLACK * size for name, size in activation_bytes(config, job).items()}
     parts = {**state_bytes(counts, job), **live, "context": CONTEXT}
     flops = sum(flops_per_conversation(config, counts, job).values()) * samples * epochs
@@ -87,6 +90,7 @@ def find_knobs(config: NadirConfig, model: nn.Module, job: Job, *, gib: float) -
     A set is left out where a part of it is enough.
     """
     found: list[tuple[frozenset[str], float]] = []
+    counted: dict[tuple[Rates, Adapter], dict[str, Count]] = {}
     useful = [name for name in KNOBS if _turn(job, [name]) != job and not (name.startswith("ZeRO") and job.gpus == 1)]
     for size in range(1, len(useful) + 1):
         for names in combinations(useful, size):
@@ -94,14 +98,18 @@ def find_knobs(config: NadirConfig, model: nn.Module, job: Job, *, gib: float) -
                 continue
             if any(smaller <= set(names) for smaller, _ in found):
                 continue
-            total = estimate(config, model, _turn(job, names)).total / GIB
+            turned = _turn(job, names)
+            tuned = (turned.rates, turned.adapter)
+            if tuned not in counted:
+                counted[tuned] = count_parameters(model, *tuned)
+            total = estimate(config, model, turned, counts=counted[tuned]).total / GIB
             if total <= gib:
                 found.append((frozenset(names), total))
     ordered = [(" + ".join(name for name in KNOBS if name in names), total) for names, total in found]
     return ordered[:MOST_ADVICE]
 
 
-def _turn(job: Job, names: Iterator[str] | list[str] | tuple[str, ...]) -> Job:
+def _turn(job: Job, names: Iterable[str]) -> Job:
     for name in names:
         changes = dict(KNOBS[name])
         if "adapter" in changes:
