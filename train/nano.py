@@ -12,7 +12,6 @@ from __future__ import annotations
 import vlm.compat  # noqa: F401  # isort: skip
 
 import argparse
-import json
 import logging
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -24,13 +23,15 @@ from transformers import PreTrainedTokenizerFast
 
 from data_engine.objects import seeded
 from data_engine.synth import pair_samples, render_pair, render_scene, scene_samples
+from train.adapters import adapt_model
 from train.clip import ClipConfig, train_clip
 from train.export import export
 from train.mixture import Feed, group_feed
-from train.recipes import RECIPES, Recipe, build_model, load_share, recipe_texts
+from train.recipes import RECIPES, Recipe, Round, build_model, load_share, recipe_texts
 from train.sft import SftConfig, spent_minutes, train_sft
 from train.tokenizer import build_tokenizer
 from vlm.checkpoint import load_checkpoint
+from vlm.errors import DataError
 from vlm.model import NadirForConditionalGeneration
 from vlm.processor import NadirProcessor
 from vlm.records import Sample
@@ -71,18 +72,27 @@ def run_clip(name: str, data: Path, out: Path, config: ClipConfig, *, start: Pat
     train_clip(model, processor, captions, config, out)
 
 
-def run_sft(
-    name: str, data: Path, out: Path, config: SftConfig, *, start: Path | None = None, dry_run: bool = False
-) -> None:
+def run_sft(recipe: Recipe, data: Path, out: Path, config: SftConfig, *, start: Path | None = None) -> None:
     """Tune a recipe's model on its mixture, from the model of an earlier round if given."""
-    recipe = RECIPES[name]()
-    if dry_run:
-        LOG.info("%s", json.dumps({"recipe": asdict(recipe), "config": asdict(config)}))
-        return
     torch.manual_seed(config.seed)
     model, processor = start_model(recipe, data, out.parent, start)
+    feeds = build_feeds(recipe, data)
+    adapt_model(model, config.adapter, base=str(start))
     LOG.info("model: %.2f M parameters", sum(p.numel() for p in model.parameters()) / 1e6)
-    train_sft(model, processor, build_feeds(recipe, data), config, out)
+    train_sft(model, processor, feeds, config, out)
+
+
+def round_config(recipe: Recipe, turn: Round, *, seed: int) -> SftConfig:
+    """Give the settings of a round of instruction tuning."""
+    return SftConfig(
+        minutes=turn.minutes or None,
+        seed=seed,
+        rates=turn.rates,
+        adapter=turn.adapter,
+        encoder_groups=recipe.encoder_groups,
+        learning_rate=turn.learning_rate,
+        bf16=recipe.bf16,
+    )
 
 
 def run_rounds(name: str, data: Path, out: Path) -> Path:
@@ -92,16 +102,7 @@ def run_rounds(name: str, data: Path, out: Path) -> Path:
     for number, turn in enumerate(recipe.rounds, start=1):
         folder = out / f"round-{number}-{turn.stage}"
         if turn.stage == "sft" and spent_minutes(folder) < turn.minutes:
-            config = SftConfig(
-                minutes=turn.minutes,
-                seed=number,
-                rates=turn.rates,
-                adapter=turn.adapter,
-                encoder_groups=recipe.encoder_groups,
-                learning_rate=turn.learning_rate,
-                bf16=recipe.bf16,
-            )
-            run_sft(name, data, folder, config, start=previous)
+            run_sft(recipe, data, folder, round_config(recipe, turn, seed=number), start=previous)
         elif turn.stage == "clip" and not (folder / "model").exists():
             clip = ClipConfig(
                 minutes=turn.minutes,
@@ -123,7 +124,11 @@ def build_feeds(recipe: Recipe, data: Path) -> list[tuple[Feed, float]]:
     for share in recipe.shares:
         samples = [sample for seed in range(share.variants) for sample in load_share(share, data, seed=seed)]
         LOG.info("source %s: %d samples, weight %.2f", share.source, len(samples), share.weight)
+        if not samples:
+            raise DataError(f"{data / share.folder} holds no samples of the split {share.split}: name another --data")
         feeds.append((group_feed(samples), share.weight))
+    if not recipe.scenes:
+        return feeds
     with ProcessPoolExecutor() as pool:
         synthetic = [sample for found in pool.map(render_list, range(recipe.scenes), chunksize=16) for sample in found]
     LOG.info("%d samples of %d made scenes, weight %.2f", len(synthetic), recipe.scenes, recipe.synth_weight)

@@ -76,9 +76,10 @@ def _read(text: str, kind: Any) -> Any:
     if origin is tuple:
         return tuple(_read(part, choices[0]) for part in text.split(",") if part)
     if origin is Literal:
-        if text not in choices:
+        named = {str(choice): choice for choice in choices}
+        if text not in named:
             raise ValueError(text)
-        return text
+        return named[text]
     if kind is bool:
         if text.lower() not in (*TRUE, *FALSE):
             raise ValueError(text)

@@ -8,7 +8,6 @@ Stops after `--minutes` or `--steps`; started again on the same folder it goes o
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
 import math
@@ -44,7 +43,6 @@ from train.run_card import write_card
 from train.runs import Ledger, Run, checkpoint_bytes, settings_of
 from train.steps import StepResult, seed_step, take_step
 from train.trackers import open_trackers
-from vlm.checkpoint import build_from_parts, save_checkpoint
 from vlm.errors import InputError
 from vlm.model import NadirForConditionalGeneration
 from vlm.processor import NadirProcessor
@@ -313,43 +311,9 @@ def current_commit() -> str:
 
 def main() -> None:
     """Parse the command line and run the stage of a recipe."""
-    from train.nano import run_sft
+    from train.start import run
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--recipe", default="nano", help="name of a recipe in train/recipes.py")
-    parser.add_argument("--data", type=Path, required=True, help="folder that holds the recipe's datasets")
-    parser.add_argument("--out", type=Path, required=True, help="folder of checkpoints and log")
-    parser.add_argument("--start", type=Path, help="model directory to start from (default: an untrained model)")
-    parser.add_argument("--llm", help="language model (hub name or directory) for a new model of the recipe's data")
-    parser.add_argument("--vision", default="ViT-L-14", help="open_clip architecture of a new model")
-    parser.add_argument("--vision-checkpoint", type=Path, help="its weights, such as RemoteCLIP-ViT-L-14.pt")
-    parser.add_argument("--qformer", type=Path, help="InstructBLIP directory whose Q-former to start from")
-    parser.add_argument("--minutes", type=float, default=SftConfig.minutes)
-    parser.add_argument("--steps", type=int, default=SftConfig.steps)
-    parser.add_argument("--batch", type=int, default=SftConfig.batch)
-    parser.add_argument("--dry-run", action="store_true", help="print the plan and touch nothing")
-    parser.add_argument("--local_rank", type=int, default=0, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    config = SftConfig(batch=arguments.batch, steps=arguments.steps, minutes=arguments.minutes)
-    start = arguments.start
-    if arguments.llm is not None and start is None:
-        start = arguments.out / "untrained"
-        build_untrained(start, arguments)
-    run_sft(arguments.recipe, arguments.data, arguments.out, config, start=start, dry_run=arguments.dry_run)
-
-
-def build_untrained(folder: Path, arguments: argparse.Namespace) -> None:
-    """Join the pretrained parts that the command line names into an untrained model, once."""
-    if arguments.dry_run or (folder / "config.json").exists():
-        return
-    parts = build_from_parts(
-        llm=arguments.llm,
-        vision=arguments.vision,
-        vision_checkpoint=arguments.vision_checkpoint,
-        qformer_checkpoint=arguments.qformer,
-    )
-    save_checkpoint(*parts, folder)
+    run(__doc__ or "")
 
 
 if __name__ == "__main__":

@@ -70,6 +70,7 @@ def test_what_is_written_is_small_and_in_the_format_of_peft(tmp_path: Path) -> N
     model, processor = build_tiny()
     adapt_model(model, Adapter("lora", rank=2), base="somewhere")
     choose_trained(model, Rates(encoder=0.0))
+    model.to(memory_format=torch.channels_last)
     save_adapted(model, processor, tmp_path)
     lora, whole = load_file(tmp_path / "adapter_model.safetensors"), load_file(tmp_path / "modules.safetensors")
     assert "base_model.model.language_model.model.layers.0.self_attn.q_proj.lora_A.weight" in lora

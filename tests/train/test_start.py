@@ -1,0 +1,73 @@
+"""The command line of instruction tuning: settings by key, plans that touch nothing, mistakes in one sentence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.vlm.tiny import build_tiny
+from train.nano import round_config
+from train.plan import find_model_config
+from train.recipes import RECIPES, find_recipe
+from train.start import run
+from vlm.checkpoint import save_checkpoint
+
+
+def plan(caplog: pytest.LogCaptureFixture, *words: str) -> list[str]:
+    caplog.clear()
+    caplog.set_level("INFO", "nadir.train")
+    run("", ["--data", "nowhere", "--out", "nowhere", "--dry-run", *words])
+    return caplog.messages
+
+
+def test_settings_arrive_by_name(caplog: pytest.LogCaptureFixture) -> None:
+    words = ["--recipe", "smoke", "--steps", "7", "batch=4", "rates.encoder=0.25", "adapter.kind=lora", "scenes=3"]
+    said = json.loads(plan(caplog, *words)[-1])
+    assert said["config"]["rates"]["encoder"] == 0.25 and said["config"]["adapter"]["kind"] == "lora"
+    assert (said["config"]["steps"], said["config"]["batch"], said["config"]["minutes"]) == (7, 4, None)
+    assert said["recipe"]["scenes"] == 3
+
+
+def test_a_plan_says_what_trains_what_a_step_is_and_what_it_takes(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    save_checkpoint(*build_tiny(), tmp_path / "tiny")
+    said = plan(caplog, "--recipe", "lora", "--start", str(tmp_path / "tiny"), "steps=10", "batch=6", "accumulate=3")
+    assert any(line.split()[:1] == ["encoder"] and line.endswith("frozen") for line in said)
+    assert any("2 conversations x 3 pieces x 1 processes = 6" in line for line in said)
+    assert any("GiB" in line and "fits" in line for line in said)
+    assert not Path("nowhere").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--recipe", "lore"], "there is no recipe 'lore': known are nano, smoke, full, lora"),
+        (
+            ["--recipe", "smoke", "rates.decoder=1"],
+            "no setting 'rates.decoder'.*known are rates.encoder, rates.text_tower",
+        ),
+        (["--recipe", "smoke", "batch=big"], "batch=big cannot be read: expected a whole number, now 24"),
+        (["--recipe", "lora", "--llm", "no/model"], "size of the language model 'no/model' is not known here"),
+    ],
+)
+def test_a_mistake_is_one_sentence(words: list[str], sentence: str) -> None:
+    with pytest.raises(SystemExit, match=sentence):
+        run("", ["--data", "nowhere", "--out", "nowhere", "--dry-run", *words])
+
+
+def test_the_built_in_recipe_gives_what_it_gave() -> None:
+    recipe = find_recipe("nano")
+    last = round_config(recipe, recipe.rounds[-1], seed=3)
+    assert (last.learning_rate, last.rates.encoder, last.encoder_groups, last.bf16) == (8e-4, 0.2, 12, True)
+    assert set(last.rates.table().values()) == {0.0, 0.2, 1.0} and last.rates.text_tower == 0.0
+    assert last.minutes == 45 and last.adapter.kind == "full"
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_every_recipe_has_sizes(name: str) -> None:
+    recipe = find_recipe(name)
+    config = find_model_config(recipe, start=None, parts=recipe.parts)
+    assert config.text_config.hidden_size >= 32
