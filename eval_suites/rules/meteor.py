@@ -8,9 +8,11 @@ so the bootstrap can draw images. Formula and English weights: Denkowski and Lav
 
 from __future__ import annotations
 
+import atexit
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -31,18 +33,31 @@ def align_captions(found: Sequence[str], references: Sequence[Sequence[str]]) ->
             "METEOR 1.5 needs Java, and there is no `java` on the PATH: install a Java runtime (Debian: apt-get "
             "install default-jre-headless), or take the protocol coco-python, another metric under another name"
         )
+    try:
+        rows = list(_ask(_start(), found, references))
+    except (OSError, InputError) as error:
+        _start.cache_clear()
+        raise InputError(f"METEOR's jar gave up: {error}; see that `java -version` works and memory is free") from error
+    return np.array(rows).reshape(-1, SUMS)
+
+
+@cache
+def _start() -> subprocess.Popen[str]:
+    """Start the jar once a process: it takes seconds to read its paraphrases."""
     import pycocoevalcap
 
     folder = Path(next(iter(pycocoevalcap.__path__))) / "meteor"
     command = ["java", "-jar", "-Xmx2G", "meteor-1.5.jar", "-", "-", "-stdio", "-l", "en", "-norm"]
-    with subprocess.Popen(
+    jar = subprocess.Popen(
         command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8"
-    ) as jar:
-        try:
-            rows = list(_ask(jar, found, references))
-        finally:
-            jar.kill()
-    return np.array(rows).reshape(-1, SUMS)
+    )
+    atexit.register(_stop, jar)
+    return jar
+
+
+def _stop(jar: subprocess.Popen[str]) -> None:
+    jar.kill()
+    jar.communicate()
 
 
 def combine_meteor(sums: np.ndarray) -> np.ndarray:
