@@ -17,7 +17,7 @@ import numpy as np
 from eval_suites.cases import Case
 from eval_suites.images import frames
 from eval_suites.measure import Measure
-from eval_suites.models.fakes import say_random, write_regions
+from eval_suites.models.fakes import say_random, targets_by_category, write_regions
 from eval_suites.score_box import THRESHOLD, box_measures
 from eval_suites.score_change import change_measures, count_pixels, draw_regions
 from eval_suites.scored import Scorer, Training
@@ -97,8 +97,8 @@ def measure_test_median(cases: Sequence[Case], training: Training, scorer: Score
 
 
 def measure_random(cases: Sequence[Case], training: Training, scorer: Scorer) -> Sequence[Measure | Number]:
-    """Answer with a random choice, a random box of the image, or the target of another case; one seeded draw."""
-    targets = sorted({case.target for case in cases})
+    """Answer with a random choice, a random box of the image, or the target of a random case of the category; one draw."""
+    targets = targets_by_category(cases)
     outputs = [say_random(case, "nadir", targets) for case in cases]
     return scorer(cases, outputs, training=training, dialect="nadir").measures
 

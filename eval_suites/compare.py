@@ -133,7 +133,9 @@ def _group(run: Run, key: str) -> str:
 def _section(runs: Sequence[Run]) -> str:
     first = runs[0]
     rule = f"{first.result['protocol']}: {first.result['rule']}" if "rule" in first.result else first.result["protocol"]
-    parts = [f"## {first.key[0]}", f"Protocol: {rule}", _scores(runs)]
+    title = first.result.get("title", first.key[0])
+    data = f"{title}, {first.result['n']} questions of {first.result.get('of', first.result['n'])}"
+    parts = [f"## {first.key[0]}", f"Protocol: {rule}\n\nData of the first run: {data}.", _scores(runs)]
     if len(runs) > 1:
         parts += [_differences(runs), *_categories(runs)]
     return "\n\n".join(part for part in parts if part)
@@ -157,7 +159,8 @@ def _scores(runs: Sequence[Run]) -> str:
     lines.append(_line(["n", *(str(run.result["n"]) for run in runs), *("" for _ in shown)]))
     sources = sorted({f"{one.model}: {one.source}" for one in shown})
     table = "\n".join(lines)
-    return f"{table}\n\nPublished by the same protocol: {'; '.join(sources)}." if sources else table
+    words = "Published by the same protocol, about the whole official split"
+    return f"{table}\n\n{words}: {'; '.join(sources)}." if sources else table
 
 
 def _cell(run: Run, name: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +23,7 @@ from vlm.geometry.shapes import Mask, Polygon
 from vlm.records import Region
 
 SLOTS: Final[dict[type, str]] = {HBB: "box", OBB: "obb", Polygon: "poly", Mask: "seg"}
+Targets = Mapping[str, Sequence[str]]
 LETTERS: Final = "ABCDEFGHIJ"
 
 
@@ -45,14 +46,22 @@ class FakeAnswerer:
     def ask(self, cases: Sequence[Case], *, max_new_tokens: int, blind: bool) -> list[str]:
         """Give the fake answers; the images make no difference, so blind is as good as sighted."""
         del max_new_tokens, blind
-        targets = sorted({case.target for case in cases})
+        targets = targets_by_category(cases)
         return [self._say(case, self.dialect, targets) for case in cases]
 
     def close(self) -> None:
         """Do nothing: nothing is under way."""
 
 
-def say_target(case: Case, dialect: str, targets: Sequence[str] = ()) -> str:
+def targets_by_category(cases: Sequence[Case]) -> dict[str, list[str]]:
+    """Give the targets of each category, as often as they occur, sorted."""
+    found: dict[str, list[str]] = {}
+    for case in cases:
+        found.setdefault(case.category, []).append(case.target)
+    return {name: sorted(targets) for name, targets in found.items()}
+
+
+def say_target(case: Case, dialect: str, targets: Targets | None = None) -> str:
     """Say the first accepted answer, or write the target regions in a dialect."""
     del targets
     if case.form or (case.regions and not case.answers):
@@ -62,20 +71,20 @@ def say_target(case: Case, dialect: str, targets: Sequence[str] = ()) -> str:
     return case.target
 
 
-def say_nothing(case: Case, dialect: str, targets: Sequence[str]) -> str:
+def say_nothing(case: Case, dialect: str, targets: Targets) -> str:
     """Say nothing."""
     del case, dialect, targets
     return ""
 
 
-def say_random(case: Case, dialect: str, targets: Sequence[str]) -> str:
-    """Say a random choice, a random box of the image, or what is right for another case; seeded by the case's id."""
+def say_random(case: Case, dialect: str, targets: Targets) -> str:
+    """Say a random choice, a random box of the image, or what is right for another case of the category; seeded."""
     rng = random.Random(int(hashlib.sha256(case.id.encode()).hexdigest()[:8], 16))
     if case.options:
         return LETTERS[rng.randrange(len(case.options))]
     if case.form or (case.regions and not case.answers):
         return write_regions(case, [Region(_random_box(case, rng), case.phrase)], dialect)
-    return rng.choice(targets)
+    return rng.choice(targets[case.category])
 
 
 def write_regions(case: Case, regions: Sequence[Region], dialect: str) -> str:
@@ -102,7 +111,7 @@ def _random_box(case: Case, rng: random.Random) -> HBB:
     return HBB(x1, y1, x2 + 1e-6, y2 + 1e-6)
 
 
-FAKES: Final[dict[str, Callable[[Case, str, Sequence[str]], str]]] = {
+FAKES: Final[dict[str, Callable[[Case, str, Targets], str]]] = {
     "perfect": say_target,
     "empty": say_nothing,
     "random": say_random,

@@ -21,14 +21,15 @@ Listed = Iterator[tuple[str, str, str, list[str]]]
 
 
 def load(folder: Folder, *, files: tuple[str, ...], places: tuple[str, ...]) -> Questions:
-    """Read the test images with their references, and how often each sentence occurs in training."""
+    """Read the test images (or val, where there is no other) with their references, and the sentences of training."""
     content = folder.json(*files)
-    listed = _karpathy(content) if "images" in content else _by_class(content)
+    listed = list(_karpathy(content) if "images" in content else _by_class(content))
+    asked = "test" if any(split == "test" for _, _, split, _ in listed) else "val"
     references: dict[str, list[str]] = {}
     folders: dict[str, str] = {}
     training: dict[str, int] = {}
     for name, place, split, sentences in listed:
-        if split == "test":
+        if split == asked:
             references.setdefault(name, []).extend(sentences)
             folders[name] = place
         elif split == "train":
@@ -38,7 +39,7 @@ def load(folder: Folder, *, files: tuple[str, ...], places: tuple[str, ...]) -> 
         ask(name, [folder.image(name, *(f"{place}/{folders[name]}" for place in places))], INSTRUCTION, answers=found)
         for name, found in references.items()
     )
-    return Questions(cases, training={"": training} if training else {})
+    return Questions(cases, asked, training={"": training} if training else {})
 
 
 def _karpathy(content: dict[str, Any]) -> Listed:
@@ -56,7 +57,7 @@ def _by_class(content: dict[str, Any]) -> Listed:
 def _build(name: str, title: str, files: tuple[str, ...], places: tuple[str, ...], page: str) -> Benchmark:
     return Benchmark(
         name=name,
-        title=f"{title}, captions, test",
+        title=f"{title}, captions",
         layout=f"{files[0]} and the images in {places[0]}/",
         get=page,
         licence="none stated; research use",

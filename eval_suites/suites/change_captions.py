@@ -78,14 +78,14 @@ def _build(name: str, title: str, file: str, dates: str, page: str, splits: tupl
 
 LEVIR: Final = _build(
     "levircc",
-    "LEVIR-CC, change captions, test",
+    "LEVIR-CC, change captions",
     "LevirCCcaptions.json",
     "images/{split}/{date}",
     "https://github.com/Chen-Yang-Liu/LEVIR-CC-Dataset",
 )
 SECOND: Final = _build(
     "secondcc",
-    "SECOND-CC, change captions, test",
+    "SECOND-CC, change captions",
     "SECOND-CC-AUG.json",
     "{split}/rgb/{date}",
     "https://doi.org/10.5281/zenodo.16937571",

@@ -39,7 +39,7 @@ def load(folder: Folder) -> Questions:
 
 BENCHMARK: Final = Benchmark(
     name="earthvqa",
-    title="EarthVQA, validation",
+    title="EarthVQA",
     layout="Val_QA.json and Val/images_png/*.png (and Train_QA.json, for the majority)",
     get="https://github.com/Junjue-Wang/EarthVQA",
     licence="CC BY-NC-SA 4.0, academic use",

@@ -81,21 +81,21 @@ _mask_benchmark = partial(
 )
 RRSISD: Final = _mask_benchmark(
     name="rrsisd",
-    title="RRSIS-D, test",
+    title="RRSIS-D",
     layout="rrsisd/refs(unc).p, rrsisd/instances.json and images/rrsisd/JPEGImages/*.jpg",
     get="https://github.com/Lsan2401/RMSIN",
     load=partial(load_refer, place="rrsisd"),
 )
 RISBENCH: Final = _mask_benchmark(
     name="risbench",
-    title="RISBench, test",
+    title="RISBench",
     layout="risbench/refs(unc).p, risbench/instances.json and images/risbench/JPEGImages/*.jpg",
     get="https://github.com/HIT-SIRS/CroBIM",
     load=partial(load_refer, place="risbench"),
 )
 REFSEGRS: Final = _mask_benchmark(
     name="refsegrs",
-    title="RefSegRS, test",
+    title="RefSegRS",
     layout="images/<id>.tif, masks/<id>.tif and output_phrase_test.txt",
     get="https://huggingface.co/datasets/JessicaYuan/RefSegRS",
     load=load_refsegrs,

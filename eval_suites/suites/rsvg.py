@@ -77,5 +77,5 @@ def _build(name: str, title: str, page: str, objects: int) -> Benchmark:
     )
 
 
-DIOR: Final = _build("dior-rsvg", "DIOR-RSVG, test", "https://github.com/ZhanYang-nwpu/RSVG-pytorch", 38_320)
-OPT: Final = _build("opt-rsvg", "OPT-RSVG, test", "https://github.com/like413/OPT-RSVG", 48_952)
+DIOR: Final = _build("dior-rsvg", "DIOR-RSVG", "https://github.com/ZhanYang-nwpu/RSVG-pytorch", 38_320)
+OPT: Final = _build("opt-rsvg", "OPT-RSVG", "https://github.com/like413/OPT-RSVG", 48_952)

@@ -82,14 +82,14 @@ def _build(name: str, title: str, layout: str, page: str, load: Any) -> Benchmar
 
 LOW: Final = _build(
     "rsvqa-lr",
-    "RSVQA-LR, test",
+    "RSVQA-LR",
     "LR_split_test_{questions,answers,images}.json and Images_LR/<id>.tif (and the train files, for the majority)",
     "https://zenodo.org/records/6344334",
     load_low,
 )
 HIGH: Final = _build(
     "rsvqa-hr",
-    "RSVQA-HR, test",
+    "RSVQA-HR",
     "USGS_split_test[_phili]_{questions,answers,images}.json and Data/<id>.tif (and the train files)",
     "https://zenodo.org/records/6344367",
     load_high,
