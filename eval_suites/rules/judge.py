@@ -66,6 +66,10 @@ class EndpointJudge:
             self._known[prompt] = self._client.complete(body).text
         return self._known[prompt]
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
 
 def build_judge(name: str, *, key_from: str) -> Judge:
     """Build the judge of that name: none, stub, or the model behind http://host:8000/v1#MODEL."""

@@ -26,6 +26,7 @@ from eval_suites.rules.ngrams import count_ngrams, smooth_bleu
 from eval_suites.rules.registry import find_rule
 from eval_suites.rules.sentences import common_length, meteor, rouge, tokenize_words
 from eval_suites.rules.wordnet import PACKED, WordNet, load_wordnet, pack_wordnet
+from tests.data_engine.model_server import serve
 from vlm.errors import InputError
 
 WORDS = st.lists(st.sampled_from(["a", "road", "roads", "big", "large", "trees", "of"]), max_size=9).map(" ".join)
@@ -254,6 +255,34 @@ def test_earthvqas_rmse_is_on_the_numbers_of_classes(tmp_path: Path) -> None:
     assert alone["RMSE"] == pytest.approx(np.sqrt((2**2 + 1 + (10 / 7) ** 2 + (17 - 2) ** 2) / 4))
     told = number(Options(files={"vocabulary": tmp_path / "words.json"}))
     assert told["RMSE"] == pytest.approx(np.sqrt((2**2 + 1 + (10 / 7) ** 2 + (20 - 2) ** 2) / 4))
+
+
+def test_an_endpoint_judges_what_the_rule_leaves_open_and_is_asked_once() -> None:
+    rows = [("football field", "soccer pitch"), ("football field", "soccer pitch"), ("2", "3"), ("ship", "a ship")]
+    values = {"question": "What is it?"}
+    entries = tuple(Entry(str(n), str(n), said, true, "t", values) for n, (true, said) in enumerate(rows))
+    with serve(lambda body: "1" if "soccer pitch" in body["messages"][0]["content"] else "0") as server:
+        judge = build_judge(f"{server.url}#m", key_from="NOTHING")
+        scores = find_rule("vrsbench-vqa").score(Loaded(entries), Options(judge=judge))
+        judge.close()  # type: ignore[attr-defined]
+    found = {one.name: one.combine(one.parts.sum(axis=0)) for one in scores.measures if isinstance(one, Measure)}
+    assert (found["accuracy"], found["accuracy (judge m)"]) == (0.25, 0.75)
+    assert len(server.requests) == 1, "equal prompts are asked once, what the rule decides is not asked"
+    prompt = server.requests[0]["messages"][0]["content"]
+    assert prompt.startswith(
+        "Question: What is it?\nGround Truth Answer: football field\nPredicted Answer: soccer pitch\n"
+    )
+
+
+def test_rsvlms_judge_marks_captions_out_of_a_hundred() -> None:
+    entries = (Entry("1", "a", "a road", "a road and a house", "caption"), Entry("2", "a", "no", "yes", "presence"))
+    judge = build_judge("stub=<score>40</score><judge>Correct</judge>", key_from="")
+    scores = find_rule("rsvlm-qa").score(Loaded(entries), Options(judge=judge))
+    found = {one.name: one.combine(one.parts.sum(axis=0)) for one in scores.measures if isinstance(one, Measure)}
+    assert found["accuracy (judge stub)"] == pytest.approx((0.4 + 1) / 2)
+    assert found["excluding caption (judge stub)"] == 1
+    assert found["excluding caption"] == 0
+    assert 0 < found["accuracy"] < 0.5, "the headline is the string match, and ROUGE-L for captions"
 
 
 def test_judges_are_named() -> None:
