@@ -97,7 +97,7 @@ def measure_test_median(cases: Sequence[Case], training: Training, scorer: Score
 
 
 def measure_random(cases: Sequence[Case], training: Training, scorer: Scorer) -> Sequence[Measure | Number]:
-    """Answer with a random choice, a random box of the image, or the target of a random case of the category; one draw."""
+    """Answer with a random choice, a random box, or the target of a random case of the category; one seeded draw."""
     targets = targets_by_category(cases)
     outputs = [say_random(case, "nadir", targets) for case in cases]
     return scorer(cases, outputs, training=training, dialect="nadir").measures

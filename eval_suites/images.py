@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 from eval_suites.cases import Case
 from vlm.errors import DataError
 
 
+@lru_cache(maxsize=200_000)
 def image_size(path: str | Path) -> tuple[int, int]:
     """Read (width, height) in pixels from a file's head; raises RasterError where it is no image."""
     from vlm.dataset import open_dataset

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from eval_suites.__main__ import main
 from eval_suites.masks import FILES
@@ -17,11 +19,15 @@ from eval_suites.models.fakes import FakeAnswerer
 from eval_suites.pages import pick_rows
 from eval_suites.probes import PROBES
 from eval_suites.rules.registry import rules_of
+from eval_suites.rules.shape_values import quads_of
 from eval_suites.suites import BENCHMARKS, Benchmark
 from eval_suites.suites.benchmark import Questions
+from eval_suites.suites.geochat_refer import write_hundredths
 from eval_suites.suites.xlrs import unpack
 from tests.eval_suites.made_benchmarks import MAKERS
 from vlm.errors import DataError, NadirError
+from vlm.geometry import OBB, iou
+from vlm.geometry.shapes import Polygon
 
 ASKED = [name for name, benchmark in BENCHMARKS.items() if not benchmark.refusal]
 OTHER_TARGETS = {("xlrs", "grounding"), ("vleo", "vleo-grounding")}
@@ -223,3 +229,19 @@ def test_the_page_shows_each_row_once_and_no_image_twice_in_a_section() -> None:
     shown = [row["id"] for some in picked.values() for row in some]
     assert len(set(shown)) == 9
     assert [row["id"] for row in pick_rows(rows, lower_is_better=True, each=1)["Best"]] == ["0"]
+
+
+@given(
+    centre=st.tuples(st.floats(40, 60), st.floats(40, 60)),
+    sides=st.tuples(st.floats(20, 60), st.floats(20, 60)),
+    angle=st.floats(-90, 89.9),
+)
+def test_oriented_boxes_in_hundredths_lie_where_they_were(
+    centre: tuple[float, float], sides: tuple[float, float], angle: float
+) -> None:
+    """EarthDial's own reading of the five numbers gives the box back, but for rounding to hundredths and degrees."""
+    shape = OBB(*centre, *sides, angle)
+    numbers = [float(one) for one in json.loads(write_hundredths(shape, (100, 100)))]
+    assert all(0 <= one <= 100 for one in numbers) and 0 <= numbers[4] <= 90
+    corners = quads_of([tuple(numbers)])[0]
+    assert iou(Polygon(tuple(map(tuple, corners))), shape) > 0.75
