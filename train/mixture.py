@@ -20,7 +20,7 @@ from transformers import BatchFeature
 
 from train.packing import IGNORED, POINTER, Encoded, collate
 from train.pictures import is_spatial, jitter, load_rgb, move_turn, random_move
-from train.pointing import pointer_targets, true_numbers
+from train.pointing import ORACLE, pointer_targets, true_numbers
 from vlm.codecs import render_text
 from vlm.errors import DataError
 from vlm.processor import NadirProcessor, TiledImage
@@ -40,11 +40,15 @@ MOST_DRAWS = 100
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """Hold drawn pixels, one (H, W, 3) uint8 array a date, and turns whose regions are in their pixels."""
+    """Hold drawn pixels, one (H, W, 3) uint8 array a date, and turns whose regions are in their pixels.
+
+    `told` says that the regions are not in the picture, but what the pointer tells (train/telling.py).
+    """
 
     pictures: tuple[np.ndarray, ...]
     turns: tuple[Turn, ...]
     task: Task
+    told: bool = False
 
 
 Feed = Callable[[random.Random], Conversation]
@@ -93,8 +97,8 @@ class Mixture(IterableDataset):
     batch: int
     """Conversations of a step, over all processes."""
     seed: int
-    longest: int = 256
-    """Tokens; longer conversations are left out (seven tiles are 126, and a list of twenty boxes 120 more)."""
+    longest: int = 320
+    """Tokens; longer conversations are left out (seven tiles are 189, and a list of twenty boxes 120 more)."""
     cells: int = 0
     """Cells a side of a tile that the pointer is taught (train/pointing.py); 0 for a model without a pointer."""
     mask_cells: int = 16
@@ -146,8 +150,11 @@ class Mixture(IterableDataset):
 
     def encode(self, conversation: Conversation, rng: random.Random) -> Encoded:
         """Render, tile and encode one conversation with labels on the answers."""
-        blind = rng.random() < BLIND_SHARE and not any(turn.regions for turn in conversation.turns)
-        images = [] if blind else self._tiles(conversation.pictures, rng)
+        told = conversation.told
+        blind = rng.random() < BLIND_SHARE and not told and not any(turn.regions for turn in conversation.turns)
+        images = (
+            [] if blind else self._tiles(conversation.pictures, rng, most=1 if told else self.processor.default_tiles)
+        )
         sizes = [(rgb.shape[1], rgb.shape[0]) for rgb in conversation.pictures]
         hint = conversation.task if rng.random() < HINT_SHARE else None
         messages = build_conversation(
@@ -158,13 +165,13 @@ class Mixture(IterableDataset):
         encoded["answer_tasks"] = torch.tensor(tasks)
         if images and self.cells:
             turn, frames = conversation.turns[0], encoded["tile_frames"]
-            encoded["pointer_targets"] = pointer_targets(turn, sizes, frames, self.cells)
-            encoded["pointer_truth"] = true_numbers(turn, sizes, rng)
+            targets = pointer_targets(turn, sizes, frames, self.cells)
+            encoded["pointer_targets"] = torch.zeros_like(targets) if told else targets
+            encoded["pointer_truth"] = true_numbers(turn, sizes, rng, share=1.0 if told else ORACLE)
         return encoded
 
-    def _tiles(self, pictures: Sequence[np.ndarray], rng: random.Random) -> list[TiledImage]:
-        full = self.processor.default_tiles
-        budget = TokenBudget(rng.choice((full, full, full, 5, 1)))
+    def _tiles(self, pictures: Sequence[np.ndarray], rng: random.Random, *, most: int) -> list[TiledImage]:
+        budget = TokenBudget(rng.choice((most, most, most, min(most, 5), 1)))
         partner = (1, 0) if len(pictures) == 2 else (None,)
         images = [
             self.processor.tile_array(rgb, budget=budget, date=date, partner=partner[date])

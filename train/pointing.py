@@ -101,15 +101,17 @@ def describe(region: Region, size: tuple[int, int]) -> list[float]:
     return [*upright, obb.w / longer, obb.h / longer, math.sin(twice), math.cos(twice), 1.0]
 
 
-def true_numbers(turn: Turn, sizes: Sequence[tuple[int, int]], rng: random.Random) -> torch.Tensor:
+def true_numbers(
+    turn: Turn, sizes: Sequence[tuple[int, int]], rng: random.Random, *, share: float = ORACLE
+) -> torch.Tensor:
     """Give what a pointer that is right tells of each of the images, (I, MOST_TOLD, 11): in any order, how surely.
 
     Nine numbers as of vlm.pointer.read_boxes, the certainty, and 1 where this is told instead of what was found: for
-    ORACLE of the answers that are about places. The sides of an upright box are its own, its angle the longer one's.
+    `share` of the answers that are about places. The sides of an upright box are its own, its angle the longer one's.
     """
     told = torch.zeros(len(sizes), MOST_TOLD, NUMBERS + 2)
     about_places = bool(turn.answer.regions) or turn.answer.template == NONE
-    told[..., -1] = float(about_places and rng.random() < ORACLE)
+    told[..., -1] = float(about_places and rng.random() < share)
     for image in range(len(sizes)):
         regions = [region for region in turn.answer.regions if region.image == image]
         rng.shuffle(regions)
