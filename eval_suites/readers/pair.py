@@ -18,6 +18,7 @@ from eval_suites.readers.rows import Row, load_rows
 from vlm.errors import DataError
 
 Identify = Callable[[Row], str]
+SPLIT_NAMES = {"train", "trainval", "restval", "val", "valid", "validation", "dev", "test", "test_phili", "test2"}
 RESERVED = {"prediction", "target", "category", "id", "group", LAST_TARGET}
 
 
@@ -75,11 +76,18 @@ def _paired_splits(
     asked: list[Row], ids: list[str], said: dict[str, Row], wanted: Keys
 ) -> Callable[[Row], bool] | None:
     """Give what tells the rows of the splits that predictions exist for; none where the references have no splits."""
-    key = wanted.find("split", SPLIT)
+    key = _split_key(asked, wanted)
     if key is None:
         return None
     there = {value_of(row, key) for name, row in zip(ids, asked, strict=True) if name in said}
     return lambda row: value_of(row, key) in there
+
+
+def _split_key(asked: list[Row], wanted: Keys) -> str | None:
+    """Give the key that names each row's split (LEVIR-CC calls it filepath); none where it holds anything else."""
+    key = wanted.find("split", SPLIT)
+    names = {str(value_of(row, key)).lower() for row in asked} if key else {""}
+    return key if names <= SPLIT_NAMES else None
 
 
 def _find_id(found: list[Row], asked: list[Row], keys: Keys, wanted: Keys) -> tuple[str, Identify, Identify]:
@@ -110,7 +118,7 @@ def _as_many(found: list[Row], asked: list[Row], wanted: Keys) -> list[Row]:
     """Give the references, or those of the one split, that are as many as the predictions; none otherwise."""
     if len(found) == len(asked):
         return asked
-    key = wanted.find("split", SPLIT)
+    key = _split_key(asked, wanted)
     splits: dict[str, list[Row]] = {}
     for row in asked if key else ():
         splits.setdefault(str(value_of(row, key)), []).append(row)

@@ -76,10 +76,10 @@ def _load_file(path: Path) -> list[Row]:
         return list(csv.DictReader(io.StringIO(text), delimiter="\t" if suffix == ".tsv" else ","))
     if suffix == ".txt":
         return [{"value": line} for line in text.splitlines()]
-    try:
-        return flatten(json.loads(text))
-    except json.JSONDecodeError:
-        return [inner for record in _records(path, text) for inner in _unfold(record)]
+    records = list(_records(path, text))
+    if suffix == ".json" and len(records) == 1:
+        return flatten(records[0])
+    return [row for one in records for row in (flatten(one) if isinstance(one, list) else _unfold(one))]
 
 
 def _records(path: Path, text: str) -> Iterator[Any]:

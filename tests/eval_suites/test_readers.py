@@ -84,6 +84,14 @@ def test_every_kind_of_file_is_read(tmp_path: Path, name: str, packed: bool) -> 
     assert load_rows(path) == rows
 
 
+def test_json_lines_of_one_record_and_misnamed_files_are_read(tmp_path: Path) -> None:
+    (tmp_path / "one.jsonl").write_text('{"question": "q", "answer": "a"}\n')
+    assert load_rows(tmp_path / "one.jsonl") == [{"question": "q", "answer": "a"}]
+    (tmp_path / "list.jsonl").write_text('[{"id": 1}, {"id": 2}]')
+    (tmp_path / "lines.json").write_text('{"id": 1}\n{"id": 2}\n')
+    assert load_rows(tmp_path / "list.jsonl") == load_rows(tmp_path / "lines.json") == [{"id": 1}, {"id": 2}]
+
+
 def test_parquet_arrays_text_and_folders_are_read(tmp_path: Path) -> None:
     import pyarrow
     from pyarrow import parquet
@@ -215,6 +223,9 @@ def test_only_splits_with_predictions_are_asked(tmp_path: Path) -> None:
     rows = [{"filename": name, "split": split, "sentences": ["t"]} for name, split in splits]
     true = write(tmp_path / "true.json", rows)
     assert [entry.id for entry in read_pairs(said, true, (), Options()).entries] == ["a", "b"]
+    paths = [{"filename": name, "filepath": f"images/{name}", "sentences": ["t"]} for name in "ab"]
+    entries = read_pairs(said, write(tmp_path / "paths.json", paths), (), Options()).entries
+    assert [entry.prediction for entry in entries] == ["x", None], "a path is no split"
 
 
 def test_files_without_ids_pair_by_order_only_where_both_are_equally_long(tmp_path: Path) -> None:
