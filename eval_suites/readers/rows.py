@@ -27,6 +27,7 @@ CONTAINERS = ("rows", "data", "results", "predictions", "samples", "items", "out
 PAIRS = re.compile(r"^(vqa|qa)s?(_?pairs.*)?$", re.IGNORECASE)
 SUFFIXES = {".json", ".jsonl", ".csv", ".tsv", ".txt", ".parquet", ".npz"}
 MANY_PARTS = 12
+MOST_FIELD = 2**31 - 1
 SPACE = re.compile(r"\s*")
 
 
@@ -73,13 +74,31 @@ def _load_file(path: Path) -> list[Row]:
             return _columns({name: arrays[name].tolist() for name in arrays.files})
     text = _read_text(path)
     if suffix in (".csv", ".tsv"):
-        return list(csv.DictReader(io.StringIO(text), delimiter="\t" if suffix == ".tsv" else ","))
+        return _table(path, text, "\t" if suffix == ".tsv" else ",")
     if suffix == ".txt":
         return [{"value": line} for line in text.splitlines()]
     records = list(_records(path, text))
     if suffix == ".json" and len(records) == 1:
-        return flatten(records[0])
+        return flatten(_with_answers(path, records[0]))
     return [row for one in records for row in (flatten(one) if isinstance(one, list) else _unfold(one))]
+
+
+def _table(path: Path, text: str, delimiter: str) -> list[Row]:
+    csv.field_size_limit(MOST_FIELD)
+    try:
+        return list(csv.DictReader(io.StringIO(text), delimiter=delimiter))
+    except csv.Error as error:
+        raise DataError(
+            f"{path} is no table ({error}): write it again, one record a line under a line of names"
+        ) from error
+
+
+def _with_answers(path: Path, content: Any) -> Any:
+    """Add the answers that RSVQA and CDVQA keep in the file beside: LR_split_test_questions.json, ..._answers.json."""
+    beside = path.with_name(path.name.replace("questions", "answers"))
+    if not isinstance(content, dict) or "questions" not in content or "answers" in content or beside == path:
+        return content
+    return content | {"answers": load_json(beside).get("answers")} if beside.is_file() else content
 
 
 def _records(path: Path, text: str) -> Iterator[Any]:

@@ -108,6 +108,17 @@ def test_parquet_arrays_text_and_folders_are_read(tmp_path: Path) -> None:
     assert load_rows(tmp_path / "tasks") == [{"id": 1, "file": "caption"}, {"id": 1, "file": "counting"}]
 
 
+def test_rsvqas_answers_are_found_beside_its_questions(tmp_path: Path) -> None:
+    questions = {"questions": [{"id": 7, "type": "count", "question": "q", "answers_ids": [3], "active": True}]}
+    (tmp_path / "LR_split_test_questions.json").write_text(json.dumps(questions))
+    assert "answer" not in load_rows(tmp_path / "LR_split_test_questions.json")[0]
+    answers = {"answers": [{"id": 3, "question_id": 7, "answer": "12", "active": True}]}
+    (tmp_path / "LR_split_test_answers.json").write_text(json.dumps(answers))
+    said = write(tmp_path / "said.json", [{"question_id": 7, "answer": "11"}])
+    entry = read_pairs(said, tmp_path / "LR_split_test_questions.json", (), Options()).entries[0]
+    assert (entry.prediction, entry.target, entry.category) == ("11", "12", "count")
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
