@@ -29,6 +29,7 @@ from train.export import export
 from train.mixture import Feed, group_feed
 from train.recipes import RECIPES, Recipe, Round, build_model, load_share, recipe_texts
 from train.sft import SftConfig, spent_minutes, train_sft
+from train.telling import told_feed
 from train.tokenizer import build_tokenizer
 from vlm.checkpoint import load_checkpoint
 from vlm.errors import DataError
@@ -72,11 +73,16 @@ def run_clip(name: str, data: Path, out: Path, config: ClipConfig, *, start: Pat
     train_clip(model, processor, captions, config, out)
 
 
-def run_sft(recipe: Recipe, data: Path, out: Path, config: SftConfig, *, start: Path | None = None) -> None:
-    """Tune a recipe's model on its mixture, from the model of an earlier round if given."""
+def run_sft(
+    recipe: Recipe, data: Path, out: Path, config: SftConfig, *, start: Path | None = None, told: float = 0.0
+) -> None:
+    """Tune a recipe's model on its mixture, from the model of an earlier round if given.
+
+    `told` is the share of conversations about boxes that are only told (train/telling.py).
+    """
     torch.manual_seed(config.seed)
     model, processor = start_model(recipe, data, out.parent, start)
-    feeds = build_feeds(recipe, data)
+    feeds = build_feeds(recipe, data, told=told)
     adapt_model(model, config.adapter, base=str(start))
     LOG.info("model: %.2f M parameters", sum(p.numel() for p in model.parameters()) / 1e6)
     train_sft(model, processor, feeds, config, out)
@@ -102,7 +108,7 @@ def run_rounds(name: str, data: Path, out: Path) -> Path:
     for number, turn in enumerate(recipe.rounds, start=1):
         folder = out / f"round-{number}-{turn.stage}"
         if turn.stage == "sft" and spent_minutes(folder) < turn.minutes:
-            run_sft(recipe, data, folder, round_config(recipe, turn, seed=number), start=previous)
+            run_sft(recipe, data, folder, round_config(recipe, turn, seed=number), start=previous, told=turn.told)
         elif turn.stage == "clip" and not (folder / "model").exists():
             clip = ClipConfig(
                 minutes=turn.minutes,
@@ -118,21 +124,26 @@ def run_rounds(name: str, data: Path, out: Path) -> Path:
     return previous
 
 
-def build_feeds(recipe: Recipe, data: Path) -> list[tuple[Feed, float]]:
-    """Give each source of the mixture, and the synthetic scenes, as a feed with its weight."""
-    feeds = []
+def build_feeds(recipe: Recipe, data: Path, *, told: float = 0.0) -> list[tuple[Feed, float]]:
+    """Give each source of the mixture, the synthetic scenes, and a share of told boxes, as a feed with its weight."""
+    feeds, known = [], []
     for share in recipe.shares:
         samples = [sample for seed in range(share.variants) for sample in load_share(share, data, seed=seed)]
         LOG.info("source %s: %d samples, weight %.2f", share.source, len(samples), share.weight)
         if not samples:
             raise DataError(f"{data / share.folder} holds no samples of the split {share.split}: name another --data")
         feeds.append((group_feed(samples), share.weight))
-    if not recipe.scenes:
-        return feeds
-    with ProcessPoolExecutor() as pool:
-        synthetic = [sample for found in pool.map(render_list, range(recipe.scenes), chunksize=16) for sample in found]
-    LOG.info("%d samples of %d made scenes, weight %.2f", len(synthetic), recipe.scenes, recipe.synth_weight)
-    return [*feeds, (group_feed(synthetic), recipe.synth_weight)]
+        known += samples
+    if recipe.scenes:
+        with ProcessPoolExecutor() as pool:
+            found = pool.map(render_list, range(recipe.scenes), chunksize=16)
+            synthetic = [sample for samples in found for sample in samples]
+        LOG.info("%d samples of %d made scenes, weight %.2f", len(synthetic), recipe.scenes, recipe.synth_weight)
+        feeds.append((group_feed(synthetic), recipe.synth_weight))
+        known += synthetic
+    if told:
+        feeds.append((told_feed(known), told / (1 - told) * sum(weight for _, weight in feeds)))
+    return feeds
 
 
 def render_list(seed: int) -> list[Sample]:
