@@ -1,7 +1,8 @@
 """Recipe change: ChangeChat's six kinds of instruction, and boxes and masks, from a change mask or two label maps.
 
-Caption, yes/no, count, places on a 3 x 3 grid, open questions and a dialogue of several turns; the same for pairs in
-which nothing changed, each date shown twice. Counts and places are written as ChangeChat's evaluation reads them.
+Caption, yes/no, count, places on a 3 x 3 grid, open questions and a dialogue of several turns; the same for a pair in
+which nothing changed, the second date shown twice: what is new is there, and yet nothing has changed. Counts and places
+are written as ChangeChat's evaluation reads them.
 """
 
 from __future__ import annotations
@@ -26,9 +27,12 @@ PLACE_SHARE: Final = 0.005
 
 
 def change(sample: Sample, seed: int) -> Iterator[Sample]:
-    """Yield every kind of change sample of a pair, and of each of its dates shown twice."""
+    """Yield every kind of change sample of a pair, and of its second date shown twice.
+
+    A pair that is one picture twice gives nothing: it comes with the pair that it was made from.
+    """
     found = sample_to_change(sample)
-    if found is None or min(found.changed.shape) < 3:
+    if found is None or min(found.changed.shape) < 3 or sample.images[0] == sample.images[1]:
         return
     if not found.is_speck:
         yield from _all_kinds(sample, found, sample.images, "change", seed)
@@ -36,10 +40,8 @@ def change(sample: Sample, seed: int) -> Iterator[Sample]:
         return
     nothing = np.zeros_like(found.changed)
     kinds = dict.fromkeys(found.kinds, nothing)
-    dates = (("first-twice", sample.images[0], found.before), ("second-twice", sample.images[1], found.after))
-    for name, image, cover in dates:
-        still = ChangeMap(nothing, kinds, cover, cover)
-        yield from _all_kinds(sample, still, (image, image), f"change-{name}", seed)
+    still = ChangeMap(nothing, kinds, found.after, found.after)
+    yield from _all_kinds(sample, still, (sample.images[1],) * 2, "change-second-twice", seed)
 
 
 def _all_kinds(sample: Sample, found: ChangeMap, images: tuple[Image, ...], prefix: str, seed: int) -> Iterator[Sample]:

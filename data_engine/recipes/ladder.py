@@ -7,11 +7,13 @@ known by its outline. The object is the one that a detection, a grounding or a s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
-from data_engine import generate
+from data_engine import generate, templates
 from data_engine.annotations import sample_to_scene
+from data_engine.change_map import is_countable
 from data_engine.recipes.mask import are_outlined, has_outline
 from data_engine.recipes.recipe import MOST, derive, named_objects, rng_of, slug
 from vlm.geometry.convert import to_hbb, to_obb
@@ -54,9 +56,18 @@ def find_objects(sample: Sample) -> Iterator[tuple[str, Region, bool]]:
         return
     for turn in sample.turns:
         task = turn.answer.task or sample.task
-        if task in ("ground", "segment") and len(turn.answer.regions) == 1 and turn.answer.regions[0].phrase:
+        if task in ("ground", "segment") and len(turn.answer.regions) == 1 and asks_for_one(turn, task):
             region = turn.answer.regions[0]
             yield region.phrase, region, has_outline(region)
+
+
+def asks_for_one(turn: Turn, task: Task) -> bool:
+    """Tell whether the one region of an answer is one thing: not all roads of an image, and no water."""
+    phrase = turn.answer.regions[0].phrase
+    if task == "ground" or not phrase:
+        return bool(phrase)
+    named = re.search(rf"\bthe {re.escape(templates.escape_braces(phrase))}\b", turn.instruction)
+    return named is not None and is_countable(phrase)
 
 
 def give_forms(region: Region, phrase: str, *, outlined: bool) -> dict[str, Region]:

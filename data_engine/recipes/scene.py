@@ -30,6 +30,13 @@ SCENES: Final[dict[str, tuple[str, ...]]] = {
 }  # fmt: skip
 """Scene classes of public data sets by group; some data sets write them without blanks."""
 
+OTHER_NAMES: Final[dict[str, tuple[str, ...]]] = {
+    "urban": ("industry", "industrial buildings", "residential area", "residential buildings"),
+    "rural": ("annual crop", "permanent crop", "pasture"),
+    "water": ("river or lake", "sea or lake"),
+}
+"""What single data sets call such classes; they are asked about, and offered to no other set."""
+
 CLOSE: Final = {"rural": "water", "water": "rural", "urban": "sport", "sport": "urban"}
 """The group from which no wrong answer is drawn."""
 
@@ -43,7 +50,7 @@ def scene(sample: Sample, seed: int) -> Iterator[Sample]:
     group = find_group(theme)
     if group is None:
         return
-    joined = theme.lower().replace(" ", "") == theme.lower() and theme.lower() not in SCENES[group]
+    joined = " " not in theme and theme.lower() not in (*SCENES[group], *OTHER_NAMES.get(group, ()))
     others = [label for name, labels in SCENES.items() if name not in (group, CLOSE.get(group)) for label in labels]
     rng = rng_of(sample, "scene", seed)
     offered = [label.replace(" ", "") if joined else label for label in rng.sample(others, OFFERED)]
@@ -66,6 +73,9 @@ def read_theme(sample: Sample) -> str:
 
 
 def find_group(theme: str) -> str | None:
-    """Give the group of a scene class, written with or without blanks; None for a class that is not in SCENES."""
+    """Give the group of a scene class, written with or without blanks; None for a class of no group."""
     plain = theme.lower().replace(" ", "")
-    return next((n for n, labels in SCENES.items() if plain in {label.replace(" ", "") for label in labels}), None)
+    for group, labels in SCENES.items():
+        if plain in {label.replace(" ", "") for label in (*labels, *OTHER_NAMES.get(group, ()))}:
+            return group
+    return None

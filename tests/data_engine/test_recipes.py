@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from data_engine.annotations import merge_samples, sample_to_scene, scene_to_sample, split_colour
-from data_engine.generate import classify, detect, ground
+from data_engine.generate import classify, detect, ground, segment, segment_all
 from data_engine.objects import Scene, all_samples, seeded
 from data_engine.recipes import RECIPES, find_recipes
 from data_engine.recipes.box_caption import boxes_to_captions
@@ -174,6 +174,17 @@ def test_the_ladder_has_as_many_rungs_as_are_known():
     turn = ground("left-most ship", Region(OBB(40, 40, 9, 4, 30), "ship"), seeded(0, ""), kind="obb")
     made = made_by("ladder", Sample("g/1", (IMAGE,), (turn,), "ground", "g"))
     assert set(made) == {"ladder-box-obb/left-most-ship", "ladder-obb-box/left-most-ship"}
+
+
+def test_the_ladder_takes_one_thing_and_no_class_as_a_whole():
+    mask = Mask(np.tri(9, dtype=bool), HBB(0, 0, 9, 9))
+    for turn, taken in (
+        (segment("right-most road", Region(mask, "right-most road"), seeded(0, "")), True),
+        (segment_all("road", Region(mask, "road"), seeded(0, "")), False),
+        (segment_all("water", Region(mask, "water"), seeded(1, "")), False),
+    ):
+        made = made_by("ladder", Sample("g/1", (IMAGE,), (turn,), "segment", "g"))
+        assert bool(made) == taken, turn.instruction
 
 
 # Negatives, captions, scenes
