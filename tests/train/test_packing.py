@@ -1,4 +1,4 @@
-"""Packing keeps every conversation, pads hardly anything and changes no loss; what is drawn depends on the step alone."""
+"""Packing keeps every conversation and changes no loss; what a step holds depends on its number alone."""
 
 from __future__ import annotations
 
