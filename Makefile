@@ -11,6 +11,7 @@ PYTEST_ARGS ?=
 WORKERS ?= 2
 OUT ?= out/demo
 DATA ?= ../shared/data
+CORPUS ?= out/data
 # Scores of your own model, or of a part of the cases, lie apart: docs/scores.md is the built-in model's page.
 EVAL ?= $(if $(MODEL)$(LIMIT),out/eval/own,out/eval)
 SCORES ?= $(if $(MODEL)$(LIMIT),$(EVAL)/scores.md,docs/scores.md)
@@ -76,6 +77,10 @@ eval: $(INSTALLED) ## score a model (SUITE=xlrs DATA=~/xlrs MODEL=folder or http
 	$(PY) -m data_engine.cases $(SUITE) $(DATA) out/eval/cases && \
 	$(PY) -m eval_suites run $(SUITE) --cases out/eval/cases --out $(EVAL) $(RUN_ARGS) && \
 	$(PY) -m eval_suites report $(EVAL) $(SCORES) $(if $(MODEL)$(LIMIT),,--into README.md --into vlm/nano/README.md)
+
+.PHONY: data
+data: $(INSTALLED) ## build the corpus of the built-in model (DATA=folder of the public datasets, CORPUS=out/data, WORKERS=2)
+	$(QUIET) $(PY) -m data_engine corpus nano $(DATA) $(CORPUS) --workers $(WORKERS) $(if $(DRY_RUN),--dry-run)
 
 .PHONY: nano
 nano: $(INSTALLED) ## train the built-in model again (DATA=folder of the public datasets) into out/nano/model, and score it

@@ -7,6 +7,7 @@ annotate out/x out/x-captions              an LLM's words, checked against the a
 filter out/a out/b out/clean               duplicates, leakage, bad text and geometry leave
 mix recipe.py out/mix                      weights -> one shuffled corpus
 inspect out/mix                            a page of random samples with their geometry drawn
+corpus nano ~/datasets out/data            all that the built-in model is trained on
 
 Each verb shows its progress, may be stopped, goes on where it was, and ends with a ledger that adds up.
 """
@@ -27,7 +28,7 @@ from vlm.errors import NadirError
 
 VERBS: Final[dict[str, str]] = {
     "convert": "convert", "generate": "generate", "synth": "synth", "annotate": "annotate", "filter": "filter_",
-    "mix": "mix", "inspect": "inspect_",
+    "mix": "mix", "inspect": "inspect_", "corpus": "corpus",
 }  # fmt: skip
 """Each verb and the name of its function in data_engine/verbs/VERB.py."""
 

@@ -64,7 +64,7 @@ def clean(
     if options.dry_run:
         write_fingerprints([*stores, *held_out], marks / "corpus", options=options)
     elif not (out / MANIFEST).exists():
-        verdicts, overlaps = _look(corpus, kept_apart, marks, rules, options)
+        verdicts, overlaps = look(corpus, kept_apart, marks, rules, options)
         write_text(marks / OVERLAPS, "".join(json.dumps(asdict(overlap)) + "\n" for overlap in overlaps))
     units = _list_units(corpus, verdicts)
     ledger = write_stage("filter", units, CleanShard(rules), out, options=options, config=config)
@@ -119,10 +119,13 @@ class CleanShard:
                 yield sample
 
 
-def _look(
+def look(
     corpus: Sequence[Manifest], held_out: Sequence[Manifest], marks: Path, rules: CleanRules, options: StageOptions
 ) -> tuple[dict[int, Verdict], list[Overlap]]:
-    """Fingerprint all stores and judge the corpus; give the verdicts by the number of the shard."""
+    """Fingerprint all stores and judge the corpus; give the verdicts by the number of the shard, and the overlaps.
+
+    The fingerprints are stores below `marks`, so that a stopped run goes on.
+    """
     write_fingerprints([store.folder for store in corpus], marks / "corpus", options=options)
     for number, store in enumerate(held_out):
         write_fingerprints([store.folder], marks / f"held-out-{number}", options=options)
