@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,12 +17,11 @@ PACKAGES: Final = ("torch", "transformers", "deepspeed", "peft", "open_clip_torc
 def write_card(
     out: Path, notes: Mapping[str, Any], *, ledger: Mapping[str, Any], data: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Write `model/training.json`, `run.md` and, where matplotlib is installed, `loss.png` of a run in `out`."""
+    """Write `model/training.json`, `run.md` and `loss.png` of a run in `out`."""
     whole = {**notes, "ledger": dict(ledger), "data": [dict(source) for source in data]}
     (out / "model" / "training.json").write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
     (out / "run.md").write_text(render_card(out.name, whole), encoding="utf-8")
-    if find_spec("matplotlib") is not None:
-        draw_curve(out / "log.jsonl", out / "loss.png")
+    draw_curve(out / "log.jsonl", out / "loss.png")
 
 
 def render_card(name: str, whole: Mapping[str, Any]) -> str:
