@@ -46,7 +46,7 @@ def scene_to_sample(scene: Scene, *, seed: int = 0) -> Sample:
     """
     classes = list_classes(scene)
     if not classes:
-        raise DataError(f"scene {scene.key} has classes {scene.classes}: expected a certain one, without comma and colon")
+        raise DataError(f"scene {scene.key} has classes {scene.classes}: expected a sure one, without comma and colon")
     rng = seeded(seed, f"{scene.key}/objects")
     order = _reading_order(scene, classes)
     kinds: tuple[BoxKind, ...] = ("box", "obb") if scene.obbs else ("box",)
