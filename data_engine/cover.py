@@ -112,7 +112,8 @@ def draw(shapes: Sequence[Geometry], *, width: int, height: int) -> np.ndarray:
             _draw_mask(bits, shape)
         else:
             for polygon in to_polygons(shape):
-                outlines.append({"type": "Polygon", "coordinates": [polygon.exterior, *polygon.holes]})
+                closed = [(*ring, ring[0]) for ring in (polygon.exterior, *polygon.holes)]  # else triangles are skipped
+                outlines.append({"type": "Polygon", "coordinates": closed})
     if outlines:
         bits |= rasterize(outlines, out_shape=(height, width), dtype=np.uint8) > 0
     return bits

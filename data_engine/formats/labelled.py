@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from data_engine import templates
-from data_engine.annotations import scene_to_sample
+from data_engine.annotations import sample_to_scene, scene_to_sample
 from data_engine.formats.chat_records import sizes_of
 from data_engine.formats.format import Reading, Writing, read_each
 from data_engine.formats.pictures import name_image
@@ -16,7 +16,7 @@ from data_engine.objects import Scene
 from vlm.errors import DataError, NadirError
 from vlm.geometry.shapes import HBB, OBB, Geometry, Polygon
 from vlm.grid import Grid
-from vlm.records import Answer, Image, Region, Sample, Task
+from vlm.records import Answer, Image, Region, Sample, Task, Turn
 
 _COMPLETE: Final[tuple[Task, ...]] = ("detect", "segment")
 
@@ -60,9 +60,10 @@ def to_scene(labelled: Labelled, classes: Sequence[str], *, source: str, split: 
 def gather(samples: Iterable[Sample], writing: Writing, *, out: Path, name: str) -> Iterator[tuple[Answer, int]]:
     """Collect the objects of samples image by image, as one answer an image and the number of samples in it.
 
-    The same geometry is kept once, under the name that a detection, mask or region sample gives it rather than the
-    phrase of a grounding sample. A sample without objects goes to `writing.on_error`, unless it states that there are
-    none. All images are held in memory, without their pixels.
+    Where an image has detections, its objects are theirs, each once: as an oriented box where one is known. Without
+    detections all geometry is taken; the same is kept once, under the name that a mask or region sample gives it rather
+    than the phrase of a grounding sample. A sample without objects goes to `writing.on_error`, unless it states that
+    there are none. All images are held in memory, without their pixels.
     """
     pictures: dict[str, _Picture] = {}
     for sample in samples:
@@ -71,19 +72,27 @@ def gather(samples: Iterable[Sample], writing: Writing, *, out: Path, name: str)
         except NadirError as error:
             writing.on_error(error if isinstance(error, DataError) else DataError(str(error)))
     for picture in pictures.values():
-        regions = tuple(Region(geometry, phrase) for geometry, (_, phrase) in picture.named.items())
         image = Image(path=picture.name, width=picture.grid.width, height=picture.grid.height)
-        yield Answer("", regions, images=(image,), grids=(picture.grid,)), picture.samples
+        yield Answer("", picture.objects(image), images=(image,), grids=(picture.grid,)), picture.samples
 
 
 @dataclass(slots=True)
 class _Picture:
-    """Collect the objects of one image: geometry -> (rank of its name, name)."""
+    """Collect the objects of one image: the turns that detect some, and geometry -> (rank of its name, name)."""
 
     name: str
     grid: Grid
     named: dict[Geometry, tuple[int, str]] = field(default_factory=dict)
+    detections: list[Turn] = field(default_factory=list)
     samples: int = 0
+
+    def objects(self, image: Image) -> tuple[Region, ...]:
+        """Give the objects of the image."""
+        turns = tuple(self.detections)
+        scene = sample_to_scene(Sample(self.name, (image,), turns, "detect", self.name)) if turns else None
+        if scene is not None:
+            return scene.obbs or scene.boxes
+        return tuple(Region(geometry, phrase) for geometry, (_, phrase) in self.named.items())
 
 
 def _add(sample: Sample, pictures: dict[str, _Picture], writing: Writing, out: Path, name: str) -> None:
@@ -102,6 +111,8 @@ def _add(sample: Sample, pictures: dict[str, _Picture], writing: Writing, out: P
     for index in sorted(shown):
         picture = pictures.setdefault(names[index], _Picture(names[index], Grid(*sizes[index])))
         picture.samples += index == min(shown)
+        if len(sample.images) == 1:
+            picture.detections += [turn for turn in sample.turns if (turn.answer.task or sample.task) == "detect"]
         for region in regions:
             if region.image == index:
                 found = picture.named.get(region.geometry)

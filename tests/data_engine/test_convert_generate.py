@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from data_engine.annotations import sample_to_scene
+from data_engine.annotations import list_classes, sample_to_scene
 from data_engine.intake_options import list_options
+from data_engine.objects import Scene
 from data_engine.sources import SOURCES, dota, hit_uav
 from data_engine.store import Ledger, load_manifest, read_samples, read_shard
 from tests.data_engine.makers import MAKERS
@@ -91,3 +92,22 @@ def test_the_samples_of_an_image_stay_in_one_shard(make, run, tmp_path: Path):
     seen = [{s.images[0].path for s in read_shard(tmp_path / "store", shard, Ledger())} for shard in shards]
     assert len(seen) > 1
     assert sum(map(len, seen)) == len(set.union(*seen)) == 3
+
+
+@pytest.mark.parametrize(("name", "form"), [("hit_uav", "yolo"), ("isaid", "coco"), ("dota", "dota_txt")])
+def test_each_object_of_a_dataset_is_exported_once(make, run, tmp_path: Path, name: str, form: str):
+    """Boxes, oriented boxes, masks of single objects and of whole classes are about the same objects."""
+    root, split = make(name), MAKERS[name][1]
+    out = tmp_path / ("out.json" if form == "coco" else "out")
+    run("convert", name, root, tmp_path / "store", "--split", split)
+    run("convert", "store", tmp_path / "store", out, "--to", form, "--images", root)
+    run("convert", form, out, tmp_path / "back", "--images", root)
+    back = {Path(str(s.images[0].path)).name: s.turns[0].answer.regions for s in read_samples(tmp_path / "back")}
+    load_scenes = SOURCES[name].load_scenes
+    assert load_scenes is not None
+    for scene in load_scenes(root, split=split):
+        assert isinstance(scene, Scene)
+        found = [region.phrase for region in back.pop(Path(str(scene.image.path)).name)]
+        expected = [region.phrase for region in scene.boxes if region.phrase not in scene.doubtful]
+        assert sorted(found) == sorted(expected) or not list_classes(scene)
+    assert not back

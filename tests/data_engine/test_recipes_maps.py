@@ -23,7 +23,7 @@ from tests.data_engine.makers import block
 from vlm.errors import DataError
 from vlm.geometry.convert import to_hbb
 from vlm.geometry.iou import iou
-from vlm.geometry.shapes import HBB
+from vlm.geometry.shapes import HBB, Polygon
 from vlm.records import Image, Sample
 
 WEST, NORTH = 500000.0, 4000000.0
@@ -264,3 +264,8 @@ def test_labels_without_place_need_the_same_size(tmp_path):
     assert sample.turns[0].answer.regions[0].geometry.area == 9
     with pytest.raises(DataError, match="the sizes differ"):
         list(load_land_cover(tmp_path / "site.tif", tmp_path / "other.tif", **FACTS))
+
+
+def test_triangles_are_drawn():
+    bits = draw([Polygon(((0, 0), (20, 0), (0, 20)))], width=30, height=30)
+    assert abs(int(bits.sum()) - 200) <= 20
