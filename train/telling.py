@@ -3,6 +3,7 @@
 Copying a number from the token that tells it is a circuit that forms after some ten thousand examples. Real ones cost
 a picture of seven tiles each; here a box lies anywhere in any picture, shown as one tile, and the pointer tells it
 (train/pointing.py, with the truth always in its place): a fifth of the cost, and nothing but copying to be learned.
+Without them the circuit fades again while the pointer is often wrong: they belong into every round.
 """
 
 from __future__ import annotations
@@ -10,7 +11,10 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+import numpy as np
+
 from data_engine import templates
+from data_engine.store.rows import Rows
 from train.mixture import Conversation, Feed
 from train.pictures import load_rgb
 from vlm.errors import DataError
@@ -26,20 +30,19 @@ ORIENTED = 0.35
 """Share of the boxes that are asked for as oriented ones."""
 
 
-def told_feed(samples: Sequence[Sample]) -> Feed:
-    """Draw boxes at random places of the samples' pictures, named by any of the samples' phrases.
+def told_feed(*sources: Sequence[Sample]) -> Feed:
+    """Draw boxes at random places of the pictures of several sources' samples, named by any of their phrases.
 
     Raises DataError for samples without a phrase or a picture.
     """
-    images = [sample.images[0] for sample in samples if len(sample.images) == 1]
-    phrases = sorted(
-        {region.phrase for sample in samples for turn in sample.turns for region in turn.answer.regions} - {""}
-    )
-    if not images or not phrases:
+    singles = [(source, number) for source in sources for number in find_singles(source)]
+    phrases = sorted(set().union(*map(find_phrases, sources)))
+    if not singles or not phrases:
         raise DataError("the samples name no region with a phrase in a single picture: nothing can be told of them")
 
     def draw(rng: random.Random) -> Conversation:
-        rgb = load_rgb(rng.choice(images))
+        source, number = rng.choice(singles)
+        rgb = load_rgb(source[number].images[0])
         phrase, oriented = rng.choice(phrases), rng.random() < ORIENTED
         obb = draw_box(rng, rgb.shape[1], rgb.shape[0])
         region = Region(obb if oriented else to_hbb(obb), phrase)
@@ -49,6 +52,20 @@ def told_feed(samples: Sequence[Sample]) -> Feed:
         return Conversation((rgb,), (turn,), "ground", told=True)
 
     return draw
+
+
+def find_singles(samples: Sequence[Sample]) -> list[int]:
+    """Give the numbers of the samples that show one image; a store knows them without its images."""
+    if isinstance(samples, Rows):
+        return np.flatnonzero(samples.image_counts() == 1).tolist()
+    return [number for number, sample in enumerate(samples) if len(sample.images) == 1]
+
+
+def find_phrases(samples: Sequence[Sample]) -> set[str]:
+    """Give the phrases of the answers' regions; a store knows them without its images."""
+    if isinstance(samples, Rows):
+        return samples.phrases()
+    return {region.phrase for sample in samples for turn in sample.turns for region in turn.answer.regions} - {""}
 
 
 def draw_box(rng: random.Random, width: int, height: int) -> OBB:
