@@ -94,6 +94,8 @@ def convert(
 ) -> None:
     """Turn a dataset in its official layout into samples, or samples into a form that others read.
 
+    A set of labelled objects also gives what is known of each image, for generate (--option annotations=no: it does not).
+
     python -m data_engine convert rsicd ~/RSICD out/rsicd
 
     python -m data_engine convert llava train.json out/mine --images ~/images --dialect geochat
