@@ -94,7 +94,7 @@ def convert(
 ) -> None:
     """Turn a dataset in its official layout into samples, or samples into a form that others read.
 
-    A set of labelled objects also gives what is known of each image, for generate (--option annotations=no: it does not).
+    A set of labelled objects also gives what is known of each image, for generate (not with --option annotations=no).
 
     python -m data_engine convert rsicd ~/RSICD out/rsicd
 
