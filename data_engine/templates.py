@@ -62,7 +62,6 @@ INSTRUCTIONS: Final[dict[str, tuple[str, ...]]] = {
         "What sort of place is this?",
         "What kind of place does the picture show?",
         "Scene class?",
-        "Is this an airport, a forest, a port or something else?",
         "Which land use is it?",
         "What is this place?",
     ),

@@ -104,12 +104,15 @@ class PlainEngine:
         cast(Any, model).to(memory_format=torch.channels_last)
 
     def total(self, values: torch.Tensor) -> torch.Tensor:
+        """Give the sum of `values` over the processes: themselves."""
         return values
 
     def backward(self, loss: torch.Tensor) -> None:
+        """Add the gradient of a piece of a step."""
         loss.backward()
 
     def step(self) -> float:
+        """Clip the gradient, take the optimizer's step unless it is not finite, and give the norm before clipping."""
         norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm))
         if norm < float("inf"):
             self.optimizer.step()
@@ -117,11 +120,13 @@ class PlainEngine:
         return norm
 
     def save(self, folder: Path, notes: Mapping[str, Any]) -> None:
+        """Write what trains, the optimizer's state and `notes` to `folder`."""
         trained = {name: tensor.detach() for name, tensor in self.model.named_parameters() if tensor.requires_grad}
         state = {"trained": trained, "optimizer": self.optimizer.state_dict()}
         torch.save({**state, "identity": asdict(self._identity), "notes": dict(notes)}, folder / STATE)
 
     def load(self, folder: Path) -> dict[str, Any]:
+        """Go on from what `save` wrote, and give its notes; raises CheckpointError for another model's."""
         if not (folder / STATE).exists():
             raise CheckpointError(
                 f"the checkpoint {folder} was written by several processes, this run has one: start it by the launcher "
@@ -134,6 +139,7 @@ class PlainEngine:
         return cast(dict[str, Any], state["notes"])
 
     def whole(self) -> AbstractContextManager[Any]:
+        """Hold all weights together for as long as the context lasts: one process always does."""
         return nullcontext()
 
 

@@ -65,6 +65,7 @@ class DeepSpeedEngine:
         return self.model
 
     def total(self, values: torch.Tensor) -> torch.Tensor:
+        """Give the sum of `values` over the processes."""
         summed = values.detach().clone().to(self.device)
         torch.distributed.all_reduce(summed)
         return summed
@@ -74,11 +75,13 @@ class DeepSpeedEngine:
         self._engine.backward(loss * self.ranks)
 
     def step(self) -> float:
+        """Clip the gradient, take DeepSpeed's step, and give the norm; NaN where DeepSpeed tells none."""
         self._engine.step()
         norm = self._engine.get_global_grad_norm()
         return float("nan") if norm is None else float(norm)
 
     def save(self, folder: Path, notes: Mapping[str, Any]) -> None:
+        """Write DeepSpeed's checkpoint, with `notes` and the layout it was written in, to `folder`."""
         self._engine.save_checkpoint(
             str(folder),
             tag=TAG,
@@ -103,6 +106,7 @@ class DeepSpeedEngine:
         return cast(dict[str, Any], state["notes"])
 
     def whole(self) -> AbstractContextManager[Any]:
+        """Gather the weights of ZeRO-3 for as long as the context lasts."""
         if self._zero < 3:
             return nullcontext()
         import deepspeed

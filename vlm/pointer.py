@@ -53,7 +53,7 @@ class Pointer(nn.Module):
         super().__init__()
         self.fine = nn.Linear(keys, FINE * FINE * width)
         self.place = nn.Linear(CODE, width, bias=False)
-        self.matters = nn.Linear(llm_width, 1)
+        self.matters = nn.Linear(llm_width, 1, bias=False)
         self.words = nn.Linear(llm_width, width)
         self.steer = nn.Linear(width, 2 * width)
         self.near = nn.Conv2d(width, width, 3, padding=1)

@@ -31,7 +31,7 @@ def test_ask_gives_text_cost_trace_and_grids(tiny: Nadir, picture: Path) -> None
     answer = tiny.ask(picture, "How many ships are there?", max_new_tokens=4)
     assert answer.cost is not None
     assert answer.cost.tiles == len(answer.trace) == 5
-    assert answer.cost.visual_tokens == 25
+    assert answer.cost.visual_tokens == 5 * 14
     assert answer.cost.new_tokens <= 4
     assert set(answer.cost.stage_ms) == {"read", "generate"}
     assert [(grid.width, grid.height) for grid in answer.grids] == [(100, 60)]
@@ -214,7 +214,7 @@ def test_questions_that_cannot_be_asked_are_refused(tiny: Nadir, picture: Path, 
 
 def test_what_the_language_model_cannot_hold_is_refused(tiny: Nadir, picture: Path) -> None:
     most = tiny.model.config.text_config.max_position_embeddings
-    with pytest.raises(InstructionError, match=rf"tokens \(25 of them visual\) .* this model reads {most} in all"):
+    with pytest.raises(InstructionError, match=rf"tokens \(70 of them visual\) .* this model reads {most} in all"):
         tiny.ask(picture, "many planes in an airport " * most)
     with pytest.raises(InstructionError, match="the answer may have"):
         tiny.ask(picture, "How many ships are there?", max_new_tokens=most)
