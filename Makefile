@@ -83,8 +83,8 @@ data: $(INSTALLED) ## build the corpus of the built-in model (DATA=folder of the
 	$(QUIET) $(PY) -m data_engine corpus nano $(DATA) $(CORPUS) --workers $(WORKERS) $(if $(DRY_RUN),--dry-run)
 
 .PHONY: nano
-nano: $(INSTALLED) ## train the built-in model again (DATA=folder of the public datasets) into out/nano/model, and score it
-	$(PY) -m train.nano --data $(DATA) --out out/nano
+nano: data ## train the built-in model again (DATA=folder of the public datasets) into out/nano/model, and score it
+	$(PY) -m train.nano --data $(CORPUS) --out out/nano
 	$(MAKE) eval MODEL=out/nano/model
 
 .PHONY: bench

@@ -117,8 +117,7 @@ def build_corpus(corpus: Corpus, data: Path, out: Path, *, options: StageOptions
     for part in corpus.parts:
         ledger.add(_write_part(part, data, out / part.name, embed=True, options=options))
     if corpus.places:
-        units, config = list_places(corpus.places, seed=options.seed), {"places": corpus.places}
-        ledger.add(write_stage(SYNTH, units, _render_unit, out / SYNTH, options=options, config=config))
+        ledger.add(write_places(corpus.places, out / SYNTH, options=options))
     for part in corpus.held_out:
         _write_part(part, data, out / HELD_OUT / part.name, embed=False, options=options)
     if options.dry_run:
@@ -132,8 +131,13 @@ def store_names(corpus: Corpus) -> list[str]:
     return [part.name for part in corpus.parts] + ([SYNTH] if corpus.places else [])
 
 
-def list_places(count: int, *, seed: int = 0) -> list[Unit]:
-    """Cut the numbers of synthetic places into units of work."""
+def write_places(count: int, out: Path, *, options: StageOptions) -> Ledger:
+    """Write a store of synthetic places, those of number 0 to `count` - 1."""
+    units = _list_places(count, seed=options.seed)
+    return write_stage(SYNTH, units, _render_unit, out, options=options, config={"places": count})
+
+
+def _list_places(count: int, *, seed: int) -> list[Unit]:
     units = []
     for first in range(0, count, _UNIT_PLACES):
         numbers = range(first, min(first + _UNIT_PLACES, count))

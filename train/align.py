@@ -161,7 +161,7 @@ def main() -> None:
     """Run the contrastive part and leave the model that instruction tuning goes on from."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", default="align", help="whose data and table of modules")
-    parser.add_argument("--data", type=Path, required=True, help="folder of a store, or of the recipe's datasets")
+    parser.add_argument("--data", type=Path, required=True, help="folder of a store, or of the recipe's stores")
     parser.add_argument("--start", type=Path, required=True, help="model directory to start from")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("settings", nargs="*", metavar="key=value", help="settings, such as contrast_steps=500")

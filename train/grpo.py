@@ -273,7 +273,7 @@ def main() -> None:
     """Parse the command line and run the stage."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", default="full", help="whose data")
-    parser.add_argument("--data", type=Path, required=True, help="folder of a store, or of the recipe's datasets")
+    parser.add_argument("--data", type=Path, required=True, help="folder of a store, or of the recipe's stores")
     parser.add_argument("--start", type=Path, required=True, help="directory of a tuned model")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("settings", nargs="*", metavar="key=value", help="settings, such as steps=500 group=8")

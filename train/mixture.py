@@ -18,6 +18,7 @@ import torch
 from torch.utils.data import IterableDataset
 from transformers import BatchFeature
 
+from data_engine.store.rows import Rows
 from train.packing import IGNORED, POINTER, Encoded, collate
 from train.pictures import is_spatial, jitter, load_rgb, move_turn, random_move
 from train.pointing import ORACLE, pointer_targets, true_numbers
@@ -54,16 +55,24 @@ class Conversation:
 Feed = Callable[[random.Random], Conversation]
 
 
+def group_samples(samples: Sequence[Sample]) -> list[np.ndarray]:
+    """Give the numbers of the samples about the same images, a group each; a store knows them without its images."""
+    if isinstance(samples, Rows):
+        return samples.groups()
+    groups: dict[tuple[str | bytes | None, ...], list[int]] = {}
+    for number, sample in enumerate(samples):
+        groups.setdefault(tuple(image.path or image.data for image in sample.images), []).append(number)
+    return [np.array(group) for group in groups.values()]
+
+
 def group_feed(samples: Sequence[Sample], *, moves: bool = True) -> Feed:
-    """Draw conversations from stored samples, grouped by their images."""
-    groups: dict[tuple[str | bytes | None, ...], list[Sample]] = {}
-    for sample in samples:
-        groups.setdefault(tuple(image.path or image.data for image in sample.images), []).append(sample)
-    pool = list(groups.values())
+    """Draw conversations from samples, in memory or in a store (data_engine/store/rows.py), grouped by their images."""
+    pool = group_samples(samples)
 
     def draw(rng: random.Random) -> Conversation:
-        group = rng.choice(pool)
-        drawn = _shortened(rng.sample(group, min(len(group), rng.choice((1, 2, 3)))))
+        group = rng.choice(pool).tolist()
+        chosen = rng.sample(group, min(len(group), rng.choice((1, 2, 3))))
+        drawn = _shortened([samples[number] for number in chosen])
         turns = tuple(turn for sample in drawn for turn in sample.turns)
         pictures = tuple(load_rgb(image) for image in drawn[0].images)
         if moves and not is_spatial(turns):

@@ -1,8 +1,9 @@
 """All rounds of a small model trained from nothing: tokenizer, towers and instruction tuning in turn, export.
 
-    python -m train.nano --data DIR --out out/nano
+    make data && python -m train.nano --data out/data --out out/nano
 
-Each round starts from the model of the round before and leaves its own; a finished round is not run again, and a
+`--data` holds the stores of the recipe (data_engine/corpus.py); synthetic places are rendered where it has no store of
+them. Each round starts from the model of the round before and leaves its own; a finished round is not run again, and a
 stopped round of instruction tuning goes on where it stopped. The last model is exported, in half precision, to
 `OUT/model`.
 """
@@ -12,17 +13,21 @@ from __future__ import annotations
 import vlm.compat  # noqa: F401  # isort: skip
 
 import argparse
+import fcntl
 import logging
+import os
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
+from itertools import groupby, islice
 from pathlib import Path
 
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from data_engine.objects import seeded
-from data_engine.synth import pair_samples, render_pair, render_scene, scene_samples
+from data_engine.corpus import SYNTH, write_places
+from data_engine.stage import StageOptions
+from data_engine.store import read_samples
+from data_engine.store.rows import Rows
 from train.adapters import adapt_model
 from train.clip import ClipConfig, train_clip
 from train.export import export
@@ -38,19 +43,30 @@ from vlm.processor import NadirProcessor
 from vlm.records import Sample
 
 LOG = logging.getLogger("nadir.train")
-PAIR_EVERY = 5
-"""Every fifth synthetic sample is a pair of dates."""
-GSDS_M = (0.25, 0.35, 0.5, 0.5, 0.8)
-TOKENIZER_SCENES = 100
+TOKENIZER_PLACES = 100
+"""Synthetic places whose texts the tokenizer learns from."""
 
 
 def run_tokenizer(recipe: Recipe, data: Path, out: Path) -> PreTrainedTokenizerFast:
     """Train the tokenizer on the texts of the recipe's training data, or load the one that is there."""
     if not (out / "tokenizer").exists():
-        samples = [sample for share in recipe.shares for sample in load_share(share, data)]
-        samples += [sample for seed in range(TOKENIZER_SCENES) for sample in render_samples(seed)]
+        samples = tokenizer_samples(recipe, data, out)
         build_tokenizer(recipe_texts(samples), vocab_size=recipe.vocab_size).save_pretrained(out / "tokenizer")
     return PreTrainedTokenizerFast.from_pretrained(out / "tokenizer")
+
+
+def tokenizer_samples(recipe: Recipe, data: Path, out: Path) -> Iterator[Sample]:
+    """Yield the samples that a tokenizer learns from: one variant of each, and those of the first synthetic places."""
+    for share in recipe.shares:
+        known: set[str] = set()
+        for sample in load_share(share, data):
+            if sample.id not in known:
+                yield sample
+            known.add(sample.id)
+    if recipe.scenes:
+        places = groupby(read_samples(find_places(recipe, data, out)), lambda sample: sample.id.rpartition("/")[0])
+        for _, asked in islice(places, TOKENIZER_PLACES):
+            yield from asked
 
 
 def start_model(
@@ -67,7 +83,7 @@ def run_clip(name: str, data: Path, out: Path, config: ClipConfig, *, start: Pat
     recipe = RECIPES[name]()
     torch.manual_seed(config.seed)
     model, processor = start_model(recipe, data, out.parent, start)
-    samples = [sample for share in recipe.shares for sample in load_share(share, data)]
+    samples = (sample for share in recipe.shares for sample in Rows(data / share.folder, split=share.split))
     captions = [sample for sample in samples if sample.task in ("caption", "classify")]
     LOG.info("towers: %d captions and themes, %s", len(captions), asdict(config))
     train_clip(model, processor, captions, config, out)
@@ -82,7 +98,7 @@ def run_sft(
     """
     torch.manual_seed(config.seed)
     model, processor = start_model(recipe, data, out.parent, start)
-    feeds = build_feeds(recipe, data, told=told)
+    feeds = build_feeds(recipe, data, out.parent, told=told)
     adapt_model(model, config.adapter, base=str(start))
     LOG.info("model: %.2f M parameters", sum(p.numel() for p in model.parameters()) / 1e6)
     train_sft(model, processor, feeds, config, out)
@@ -124,47 +140,44 @@ def run_rounds(name: str, data: Path, out: Path) -> Path:
     return previous
 
 
-def build_feeds(recipe: Recipe, data: Path, *, told: float = 0.0) -> list[tuple[Feed, float]]:
-    """Give each source of the mixture, the synthetic scenes, and a share of told boxes, as a feed with its weight."""
-    feeds, known = [], []
-    for share in recipe.shares:
-        samples = [sample for seed in range(share.variants) for sample in load_share(share, data, seed=seed)]
-        LOG.info("source %s: %d samples, weight %.2f", share.source, len(samples), share.weight)
-        if not samples:
-            raise DataError(f"{data / share.folder} holds no samples of the split {share.split}: name another --data")
-        feeds.append((group_feed(samples), share.weight))
-        known += samples
+def build_feeds(recipe: Recipe, data: Path, out: Path, *, told: float = 0.0) -> list[tuple[Feed, float]]:
+    """Give each store of the mixture, the synthetic places, and a share of told boxes, as a feed with its weight."""
+    stores = [(data / share.folder, share.split, share.weight) for share in recipe.shares]
     if recipe.scenes:
-        with ProcessPoolExecutor() as pool:
-            found = pool.map(render_list, range(recipe.scenes), chunksize=16)
-            synthetic = [sample for samples in found for sample in samples]
-        LOG.info("%d samples of %d made scenes, weight %.2f", len(synthetic), recipe.scenes, recipe.synth_weight)
-        feeds.append((group_feed(synthetic), recipe.synth_weight))
-        known += synthetic
+        stores.append((find_places(recipe, data, out), "train", recipe.synth_weight))
+    sources = []
+    for folder, split, weight in stores:
+        rows = Rows(folder, split=split)
+        LOG.info("store %s: %d samples, weight %.2f", folder, len(rows), weight)
+        if not rows:
+            raise DataError(f"{folder} holds no samples of the split {split}: name another --data")
+        sources.append((rows, weight))
+    feeds = [(group_feed(rows), weight) for rows, weight in sources]
     if told:
-        feeds.append((told_feed(known), told / (1 - told) * sum(weight for _, weight in feeds)))
+        share = told / (1 - told) * sum(weight for _, weight in sources)
+        feeds.append((told_feed(*(rows for rows, _ in sources)), share))
     return feeds
 
 
-def render_list(seed: int) -> list[Sample]:
-    """Render one synthetic scene or pair and give its samples."""
-    return list(render_samples(seed))
+def find_places(recipe: Recipe, data: Path, out: Path) -> Path:
+    """Give the store of synthetic places of the data, or of `out`, where they are rendered if need be.
 
-
-def render_samples(seed: int) -> Iterator[Sample]:
-    """Yield the samples of synthetic scene number `seed`: every fifth is a pair of dates."""
-    rng = seeded(0, f"synth/{seed}")
-    gsd_m = rng.choice(GSDS_M)
-    if seed % PAIR_EVERY == 0:
-        return pair_samples(render_pair(seed, gsd_m=gsd_m), rng)
-    return scene_samples(render_scene(seed, gsd_m=gsd_m), rng)
+    Of several processes one renders, and the others wait.
+    """
+    if (data / SYNTH).is_dir():
+        return data / SYNTH
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / f"{SYNTH}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        write_places(recipe.scenes, out / SYNTH, options=StageOptions(workers=os.cpu_count() or 1))
+    return out / SYNTH
 
 
 def main() -> None:
     """Run the rounds that are not finished and export the last model."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", default="nano", choices=sorted(RECIPES))
-    parser.add_argument("--data", type=Path, required=True, help="folder that holds the recipe's datasets")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the recipe's stores (make data)")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")

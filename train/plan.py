@@ -54,7 +54,7 @@ def describe_plan(recipe: Recipe, config: SftConfig, sizes: NadirConfig) -> list
     job, empty = find_job(config, sizes), build_empty(sizes)
     samples = config.batch * (config.most_steps if config.steps is not None else 1000)
     found = estimate(sizes, empty, job, samples=samples, teraflops=TERAFLOPS["A100"])
-    lines = [f"recipe {recipe.name}: data {', '.join(f'{s.source} x {s.weight:g}' for s in recipe.shares) or 'made'}"]
+    lines = [f"recipe {recipe.name}: data {', '.join(f'{s.folder} x {s.weight:g}' for s in recipe.shares) or 'made'}"]
     lines += describe_counts(found.counts, config.rates, config.learning_rate)
     lines.append(
         f"batch: {job.micro_batch} conversations x {config.accumulate} pieces x {job.gpus} processes = {config.batch}; "

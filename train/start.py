@@ -86,7 +86,7 @@ def build_untrained(folder: Path, parts: Parts) -> None:
 def _parse(description: str, words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", default="nano", help="name of a recipe in train/recipes.py")
-    parser.add_argument("--data", type=Path, required=True, help="folder of a store, or of the recipe's datasets")
+    parser.add_argument("--data", type=Path, required=True, help="folder of a store, or of the recipe's stores")
     parser.add_argument("--out", type=Path, required=True, help="folder of checkpoints and log")
     parser.add_argument("--start", type=Path, help="model directory to start from (default: an untrained model)")
     parser.add_argument("--llm", help="language model (hub name or directory) of a new model")

@@ -49,9 +49,29 @@ def test_groups_hold_every_sample_once_by_its_images(tmp_path: Path) -> None:
     assert len(Rows(store(tmp_path / "same", copies, shard=2)).groups()) == 1
 
 
-def test_the_texts_come_without_the_images(tmp_path: Path) -> None:
-    rows = Rows(make_store(tmp_path / "made", samples=12, size=5))
-    assert sorted(rows.texts()) == ["What is beside {obb:0}?"] * 12 + ["{ref box:0} and {seg:1}"] * 12
+def test_phrases_and_numbers_of_images_are_known_without_the_images(tmp_path: Path) -> None:
+    assert Rows(make_store(tmp_path / "made", samples=12, size=5)).phrases() == {"ship", "quay"}
+    samples = mixed(tmp_path)
+    rows = Rows(store(tmp_path / "mixed", samples, shard=4))
+    assert rows.image_counts().tolist() == [len(sample.images) for sample in samples]
+    assert rows.phrases() == set()
+
+
+def test_one_split_of_a_store_is_read_alone(tmp_path: Path) -> None:
+    samples = [replace(sample, split=("train", "val")[at % 3 == 1]) for at, sample in enumerate(mixed(tmp_path))]
+    home = store(tmp_path / "mixed", samples, shard=4)
+    for split in ("train", "val", "test"):
+        expected = [sample for sample in samples if sample.split == split]
+        rows = Rows(home, split=split)
+        assert list(rows) == expected
+        assert sorted(number for group in rows.groups() for number in group.tolist()) == list(range(len(expected)))
+        assert rows.image_counts().tolist() == [len(sample.images) for sample in expected]
+
+
+def test_samples_about_one_image_share_its_bytes(tmp_path: Path) -> None:
+    image = make_image(3)
+    rows = Rows(store(tmp_path / "same", [say(number, image) for number in range(3)]))
+    assert rows[0].images[0].data is rows[2].images[0].data
 
 
 def test_a_copy_in_another_process_reads_too(tmp_path: Path) -> None:
@@ -61,7 +81,7 @@ def test_a_copy_in_another_process_reads_too(tmp_path: Path) -> None:
 
 def test_an_empty_store_has_no_samples_and_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
     rows = Rows(store(tmp_path / "none", []))
-    assert (len(rows), rows.groups(), list(rows.texts())) == (0, [], [])
+    assert (len(rows), rows.groups(), rows.phrases()) == (0, [], set())
     with pytest.raises(DataError, match="holds no manifest"):
         Rows(tmp_path)
 
