@@ -14,5 +14,6 @@ Geometry is stored in pixels of the original image; text is rendered later, in a
     filter/       copies, leakage, bad text and bad geometry
     mix/          weighted, shuffled corpora and resumable streams
     store/        Parquet shards with a manifest, and the ledger of what was read, kept and dropped
+    corpus        what the built-in model is trained on: which datasets, how often, and what is held out
     stage         units of work that are done once, in one process, in several, or on Ray
 """

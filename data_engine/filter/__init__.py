@@ -1,6 +1,5 @@
 """Cleaning a corpus: duplicates, leakage into test sets, bad text, bad geometry, captions that do not fit.
 
-pixels        any image as a small picture, and the digest of its bytes
 signature     144 numbers of a picture that tell it again after re-encoding, resizing, mirroring and quarter turns
 index         which pictures of a million are the same, without comparing every two
 fingerprints  what a store is made of: the first pass over it

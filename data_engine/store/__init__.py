@@ -2,6 +2,8 @@
 
 schema      one sample <-> one row; SCHEMA_VERSION and the Arrow schema
 shards      ShardWriter, read_shard, read_samples
+rows        any sample of a store at once, grouped by images, in bounded memory
+pixels      any image of a sample as a picture, and the digest of its bytes
 manifest    what a store holds: counts, shards with their checksums, the run that wrote it
 ledger      read + made = kept + dropped, each drop with its reason
 """
