@@ -137,7 +137,7 @@ class PointerLoss:
     def __init__(self, pointer: Pointer) -> None:
         self.truth: torch.Tensor | None = None
         self._said: torch.Tensor | None = None
-        pointer.say.register_forward_hook(self._keep)
+        pointer.said.register_forward_hook(self._keep)
         pointer.choose.register_forward_hook(self._tell_truth)
 
     def _keep(self, module: nn.Module, inputs: Sequence[torch.Tensor], output: torch.Tensor) -> None:

@@ -59,6 +59,7 @@ class Pointer(nn.Module):
         self.near = nn.Conv2d(width, width, 3, padding=1)
         self.far = nn.Conv2d(width, width, 3, padding=1)
         self.say = nn.Conv2d(width, CHANNELS, 1)
+        self.said = nn.Identity()
         self.tell = nn.Linear(llm_width, llm_width, bias=False)
         self.about = nn.Embedding(NUMBERS, llm_width)
         self.certain = nn.Linear(1, llm_width, bias=False)
@@ -100,7 +101,7 @@ class Pointer(nn.Module):
         scale, shift = self.steer(asked)[..., None, None].chunk(2, dim=1)
         steered = functional.gelu(cells) * (1 + scale) + shift
         near = functional.gelu(self.near(steered))
-        said: torch.Tensor = self.say(near + functional.gelu(self.far(near)))
+        said: torch.Tensor = self.said(self.say(near + functional.gelu(self.far(near))))
         return said
 
     def _tell(self, numbers_M9: torch.Tensor, certainty_M: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
@@ -110,7 +111,7 @@ class Pointer(nn.Module):
         minus = self.negative((numbers_M9 < 0).to(dtype).unsqueeze(-1))
         sure = certainty_M[:, None, None].to(dtype)
         written: torch.Tensor = self.tell(code) + minus + self.certain(sure)
-        return (sure / SURE).clamp(max=1) * written + self.about.weight
+        return (sure / SURE).clamp(max=1) * written + self.about(torch.arange(NUMBERS, device=code.device))
 
 
 class Choice(nn.Module):
