@@ -42,7 +42,7 @@ class NadirForConditionalGeneration(PreTrainedModel, GenerationMixin):
     _supports_sdpa = True
     _supports_flash_attn = True
     _no_split_modules = []
-    _keys_to_ignore_on_load_unexpected = (r"qformer\.locate\.",)
+    _keys_to_ignore_on_load_unexpected = [r"qformer\.locate\."]
     """A head that earlier checkpoints carry and that nothing reads."""
 
     def __init__(self, config: NadirConfig) -> None:
