@@ -229,7 +229,8 @@ def _write_report(corpus: Corpus, out: Path, ledger: Ledger, options: StageOptio
     overlaps = _find_overlaps(stores, held_out, out / _MARKS, options)
     shared = {store.folder.name: _count(overlaps, store.folder.name) for store in held_out}
     write_text(out / OVERLAPS, "".join(json.dumps(asdict(overlap)) + "\n" for overlap in overlaps))
-    report = {**stated, "ledger": ledger.to_json(), "overlaps": shared}
+    counts = {name: count for name, count in ledger.to_json().items() if name != "seconds"}
+    report = {**stated, "ledger": counts, "overlaps": shared}
     write_text(path, json.dumps(report, indent=1, ensure_ascii=False) + "\n")
     shutil.rmtree(out / _MARKS, ignore_errors=True)
     return report

@@ -97,6 +97,8 @@ def test_a_stopped_build_goes_on_and_a_finished_one_is_known(data: Path, tmp_pat
         build_corpus(small, data, stopped, options=StageOptions())
     for name in store_names(small):
         assert list(read_samples(stopped / name)) == list(read_samples(whole / name))
+    build_corpus(small, data, tmp_path / "again", options=StageOptions())
+    assert read_files(tmp_path / "again") == read_files(whole)
     before = read_files(whole)
     build_corpus(small, data, whole, options=StageOptions())
     assert read_files(whole) == before
