@@ -196,7 +196,7 @@ def _write_part(part: Part, data: Path, out: Path, *, embed: bool, options: Stag
 
     units = cut_chunks(opened, reports, size=SHARD_SAMPLES, max_rejects=options.max_rejects)
     units = tally(units) if options.dry_run else units
-    config = {**asdict(part), "root": str(data.absolute()), "embed": embed, "shard_samples": SHARD_SAMPLES}
+    config = {**asdict(part), "root": str(data.resolve()), "embed": embed, "shard_samples": SHARD_SAMPLES}
     work = DoChunk(Prepare(embed=embed))
     return write_stage(part.name, units, work, out, options=options, config=config)
 
