@@ -39,7 +39,7 @@ def target_regions(case: Case) -> tuple[Region, ...]:
     """Give the target's regions: those of the case, or its mask as one region; none for an empty mask."""
     if case.regions or case.form != "mask" or case.truth is None:
         return case.regions
-    values = read_mask(case.truth)
+    values = read_mask(case.truth, where=f"the target of {case.id}")
     bits = np.zeros((1, 1), bool) if values is None else to_binary(values)
     rows, cols = np.flatnonzero(bits.any(axis=1)), np.flatnonzero(bits.any(axis=0))
     if not len(rows):

@@ -118,9 +118,9 @@ CLASSES: dict[str, Formula] = {
 def _pairs(entries: tuple[Entry, ...]) -> Iterator[tuple[int, np.ndarray | None, np.ndarray]]:
     """Yield place, found and target values of each pair with a target; only one pair is in memory at a time."""
     for place, entry in enumerate(entries):
-        target = read_mask(entry.target)
+        target = read_mask(entry.target, where=f"the target of {entry.id}")
         if target is not None:
-            yield place, read_mask(entry.prediction), target
+            yield place, read_mask(entry.prediction, where=f"the prediction of {entry.id}"), target
 
 
 def _count_changed(entries: tuple[Entry, ...], probability: float) -> tuple[np.ndarray, bool]:

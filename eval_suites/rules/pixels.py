@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from vlm.coco_runs import read_coco_runs
 from vlm.errors import DataError
 
 HALF = 127  # a picture's threshold: what is brighter is set
@@ -15,10 +16,11 @@ GREY_STEPS = (64, 192)  # what lies between is a road
 GREY_CLASSES = np.digitize(np.arange(256), GREY_STEPS).astype(np.uint8)
 
 
-def read_mask(value: Any) -> np.ndarray | None:
+def read_mask(value: Any, *, where: str = "a mask") -> np.ndarray | None:
     """Give a mask's values (height, width): of an array, a picture's path or COCO run lengths; None for no mask.
 
-    Raises DataError for anything else, and for a picture that is not there.
+    Raises DataError for anything else, for a picture that is not there, and for run lengths that do not fill their
+    grid; `where` names the mask in it.
     """
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
@@ -27,10 +29,10 @@ def read_mask(value: Any) -> np.ndarray | None:
     if isinstance(value, str | Path):
         return _read_picture(Path(value))
     if isinstance(value, Mapping) and {"size", "counts"} <= value.keys():
-        return _read_runs(value)
+        return read_coco_runs(value, where=where)
     if isinstance(value, list) and value and isinstance(value[0], list):
         return _flat(np.asarray(value))
-    raise DataError(f"a mask is {str(value)[:60]!r}: expected an array, a picture's path or COCO run lengths")
+    raise DataError(f"{where} is {str(value)[:60]!r}: expected an array, a picture's path or COCO run lengths")
 
 
 def to_binary(values: np.ndarray, *, probability: float = 0.5) -> np.ndarray:
@@ -86,20 +88,6 @@ def _read_picture(path: Path) -> np.ndarray:
         return _flat(np.load(path, allow_pickle=False))
     with Image.open(path) as picture:
         return _flat(np.asarray(picture))
-
-
-def _read_runs(value: Mapping[str, Any]) -> np.ndarray:
-    from pycocotools import mask
-
-    runs = dict(value)
-    height, width = runs["size"]
-    if isinstance(runs["counts"], list):
-        if sum(runs["counts"]) != height * width:
-            raise DataError(f"run lengths add up to {sum(runs['counts'])}: expected {height} x {width} pixels")
-        runs = mask.frPyObjects(runs, height, width)
-    elif isinstance(runs["counts"], str):
-        runs["counts"] = runs["counts"].encode()
-    return np.asarray(mask.decode(runs))
 
 
 def _flat(values: np.ndarray) -> np.ndarray:

@@ -38,10 +38,10 @@ def count_areas(loaded: Loaded) -> Areas:
     """Count the pixels of each pair; only one pair is in memory at a time, a missing prediction is empty."""
     counts = np.zeros((len(loaded.entries), 3))
     for place, entry in enumerate(loaded.entries):
-        target = read_mask(entry.target)
+        target = read_mask(entry.target, where=f"the target of {entry.id}")
         if target is None:
             continue
-        said = read_mask(entry.prediction)
+        said = read_mask(entry.prediction, where=f"the prediction of {entry.id}")
         wanted = to_binary(target)
         found = lay_on(None if said is None else to_binary(said), wanted.shape).astype(bool)
         counts[place] = count_set(found, wanted)

@@ -8,6 +8,7 @@ mask's own size here; the source resizes both masks to 480 x 480 first.
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 from eval_suites.baselines import EVERYTHING, RANDOM
@@ -15,7 +16,8 @@ from eval_suites.masks import translate_mask
 from eval_suites.suites.asking import ask, number_twins
 from eval_suites.suites.benchmark import Benchmark, Questions
 from eval_suites.suites.folder import Folder
-from eval_suites.suites.plain_pickle import load_plain
+from vlm.errors import DataError
+from vlm.plain_pickle import load_plain_pickle
 
 
 def load_refer(folder: Folder, *, place: str) -> Questions:
@@ -25,7 +27,7 @@ def load_refer(folder: Folder, *, place: str) -> Questions:
     files = {row["id"]: row["file_name"] for row in content["images"]}
     annotations = {row["id"]: row for row in content["annotations"]}
     cases = []
-    for reference in load_plain(folder.file("refs(unc).p", f"{place}/refs(unc).p", "refs*.p")):
+    for reference in _load_references(folder.file("refs(unc).p", f"{place}/refs(unc).p", "refs*.p")):
         if reference["split"] != "test":
             continue
         annotation = annotations[reference["ann_id"]]
@@ -44,6 +46,13 @@ def load_refer(folder: Folder, *, place: str) -> Questions:
                 )
             )
     return Questions(number_twins(cases))
+
+
+def _load_references(path: Path) -> list[dict[str, Any]]:
+    content = load_plain_pickle(path)
+    if not isinstance(content, list) or not all(isinstance(entry, dict) for entry in content):
+        raise DataError(f"{path} holds {type(content).__name__}: expected a list of references")
+    return content
 
 
 def encode_stored(stored: Any, size: tuple[int, int]) -> dict[str, Any]:
