@@ -65,6 +65,17 @@ def lay_on(values: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:
     return values[np.ix_(rows.astype(int), cols.astype(int))]
 
 
+def resize_nearest(bits: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Resize a boolean mask to (rows, columns) with Pillow's nearest pixel, as torchvision does for a picture.
+
+    Where a centre falls between two pixels, Pillow's rounding decides, which lay_on does not repeat.
+    """
+    from PIL import Image
+
+    picture = Image.fromarray(bits.astype(np.uint8)).resize(shape[::-1], Image.Resampling.NEAREST)
+    return np.asarray(picture).astype(bool)
+
+
 def count_set(found: np.ndarray, target: np.ndarray) -> tuple[int, int, int]:
     """Count the pixels of two boolean masks: common ones, those found, those wanted."""
     return int(np.count_nonzero(found & target)), int(np.count_nonzero(found)), int(np.count_nonzero(target))

@@ -1,7 +1,7 @@
 """Referring and reasoning segmentation: RMSIN's rule, LISA's rule, and VisTA's over all pixels.
 
 The same masks give different numbers: an empty union is a miss for RMSIN and a hit for LISA, RMSIN's steps include the
-threshold and LISA's do not. So each is a protocol of its own.
+threshold and LISA's do not, and RMSIN's script measures on a grid of 480 x 480. So each is a protocol of its own.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from eval_suites.measure import Measure
 from eval_suites.readers.loaded import Loaded, Options
 from eval_suites.readers.masks import MASK_FIELDS, read_masks
 from eval_suites.rules.overlap import exceeds, reaches
-from eval_suites.rules.pixels import count_set, lay_on, read_mask, to_binary
+from eval_suites.rules.pixels import count_set, lay_on, read_mask, resize_nearest, to_binary
 from eval_suites.rules.rule import Rule, Scores
 from eval_suites.rules.tables import group_by, mean_of, sum_ratio
 from eval_suites.scored import Row
 
 STEPS = (0.5, 0.6, 0.7, 0.8, 0.9)
 LISA_EPSILON = 1e-5
+RMSIN_GRID = (480, 480)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,8 +35,11 @@ class Areas:
     wanted: np.ndarray
 
 
-def count_areas(loaded: Loaded) -> Areas:
-    """Count the pixels of each pair; only one pair is in memory at a time, a missing prediction is empty."""
+def count_areas(loaded: Loaded, *, grid: tuple[int, int] | None = None) -> Areas:
+    """Count the pixels of each pair; only one pair is in memory at a time, a missing prediction is empty.
+
+    Pixels are the target's own, or those of a `grid` (rows, columns) to which both masks are resized.
+    """
     counts = np.zeros((len(loaded.entries), 3))
     for place, entry in enumerate(loaded.entries):
         target = read_mask(entry.target, where=f"the target of {entry.id}")
@@ -44,15 +48,17 @@ def count_areas(loaded: Loaded) -> Areas:
         said = read_mask(entry.prediction, where=f"the prediction of {entry.id}")
         wanted = to_binary(target)
         found = lay_on(None if said is None else to_binary(said), wanted.shape).astype(bool)
+        if grid is not None:
+            found, wanted = resize_nearest(found, grid), resize_nearest(wanted, grid)
         counts[place] = count_set(found, wanted)
     common, found_px, wanted_px = counts.T
     return Areas(common, found_px + wanted_px - common, found_px, wanted_px)
 
 
-def score_rmsin(loaded: Loaded, options: Options) -> Scores:
+def score_rmsin(loaded: Loaded, options: Options, *, grid: tuple[int, int] | None = None) -> Scores:
     """Score mean and overall IoU and the share of masks at each step; an empty union is a miss."""
     del options
-    areas = count_areas(loaded)
+    areas = count_areas(loaded, grid=grid)
     iou = np.divide(areas.common, areas.union, out=np.zeros(len(areas.union)), where=areas.union > 0)
     measures = [mean_of("mIoU", iou), sum_ratio("oIoU", areas.common, areas.union)]
     measures += [mean_of(f"P@{step:g}".replace("0.", "."), reaches(iou, step)) for step in STEPS]
@@ -97,11 +103,22 @@ RULES: tuple[Rule, ...] = (
         protocol="rmsin",
         source=(
             "Lsan2401/RMSIN test.py (LAVT): every sentence is one row; IoU is 0 where both masks are empty; mIoU, "
-            "oIoU, P@.5 to .9 with >=; the source resizes both masks to 480 x 480 first"
+            "oIoU, P@.5 to .9 with >=; measured on the target's own pixels, where the source has 480 x 480 of them"
         ),
         headline="mIoU",
         score=score_rmsin,
         aliases=("lavt", "mIoU"),
+    ),
+    _mask_rule(
+        suites=("rrsisd", "refsegrs", "risbench"),
+        protocol="rmsin-480",
+        source=(
+            "Lsan2401/RMSIN test.py (LAVT) to the letter: both masks are resized to 480 x 480 by the nearest pixel and "
+            "measured there as by rmsin"
+        ),
+        headline="mIoU",
+        score=partial(score_rmsin, grid=RMSIN_GRID),
+        aliases=("lavt-480", "resized"),
     ),
     _mask_rule(
         suites=("earthreason", "rrsisd", "refsegrs", "risbench"),

@@ -1,8 +1,8 @@
 """RRSIS-D, RISBench and RefSegRS: referring phrases with one mask, every sentence a question.
 
 RRSIS-D and RISBench come in the layout of the refer API (a pickle of references beside a COCO file), RefSegRS as lines
-`<id> <phrase>` beside two folders. Official test sets: 3,481, 16,158 and 1,817 sentences. RMSIN's rule measures at the
-mask's own size here; the source resizes both masks to 480 x 480 first.
+`<id> <phrase>` beside two folders. Official test sets: 3,481, 16,158 and 1,817 sentences. The protocol rmsin
+measures on the mask's own pixels, rmsin-480 on 480 x 480 as the source does.
 """
 
 from __future__ import annotations

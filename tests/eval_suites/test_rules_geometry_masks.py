@@ -14,7 +14,7 @@ from eval_suites.measure import Measure, score_measure
 from eval_suites.readers.loaded import Options
 from eval_suites.readers.masks import read_masks
 from eval_suites.rules import change_masks, region_masks
-from eval_suites.rules.pixels import lay_on, read_mask, to_binary, to_classes
+from eval_suites.rules.pixels import lay_on, read_mask, resize_nearest, to_binary, to_classes
 from eval_suites.rules.rule import Rule
 from vlm.errors import DataError
 
@@ -73,6 +73,26 @@ def test_a_step_is_reached_by_rmsin_and_exceeded_by_lisa(tmp_path: Path) -> None
     save(tmp_path / "pred", a=np.concatenate([square(side=10)[:5], EMPTY[:5]]))
     assert score("rrsisd", "rmsin", tmp_path)["P@.5"] == 1.0
     assert score("rrsisd", "lisa", tmp_path)["P@.5"] == 0.0
+
+
+@pytest.mark.parametrize("size", [(800, 800), (512, 512), (337, 611), (480, 480), (97, 33)])
+def test_masks_are_resized_as_torchvision_does_for_the_source(size: tuple[int, int]) -> None:
+    import vlm.compat  # noqa: F401  # isort: skip
+    from torchvision.transforms import InterpolationMode, functional
+
+    bits = np.random.default_rng(0).random(size) < 0.5
+    picture = Image.fromarray(bits.astype(np.uint8), mode="P")
+    resized = functional.resize(picture, [480, 480], interpolation=InterpolationMode.NEAREST)
+    assert np.array_equal(resize_nearest(bits, (480, 480)), np.asarray(resized) == 1)
+
+
+def test_rmsin_measures_on_the_targets_pixels_or_on_480(tmp_path: Path) -> None:
+    save(tmp_path / "gt", a=square(size=960, side=481))
+    save(tmp_path / "pred", a=square(size=960, side=480))
+    assert score("rrsisd", "rmsin", tmp_path)["mIoU"] == pytest.approx(480**2 / 481**2)
+    assert score("rrsisd", "rmsin-480", tmp_path)["mIoU"] == 1.0
+    save(tmp_path / "pred", a=square(size=480, side=120))
+    assert score("rrsisd", "rmsin-480", tmp_path)["mIoU"] == pytest.approx(0.25)
 
 
 def test_change_is_one_confusion_over_all_pixels(masks: Path) -> None:
