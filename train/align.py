@@ -92,8 +92,7 @@ def encode_tiles(model: NadirForConditionalGeneration, pixels_B3PP: torch.Tensor
 def encode_words(model: NadirForConditionalGeneration, ids_BT: torch.Tensor, mask_BT: torch.Tensor) -> torch.Tensor:
     """Give the Q-former's reading of texts (B, D), without an image: the mean over their words."""
     former = model.qformer.transformer
-    words = model.qformer.words(model.get_input_embeddings()(ids_BT))
-    words = words + former.embeddings.position_embeddings.weight[: ids_BT.shape[1]]
+    words = model.qformer.placed(model.qformer.words(model.get_input_embeddings()(ids_BT)))
     embedded = former.embeddings.dropout(former.embeddings.layernorm(words))
     mask = create_bidirectional_mask(config=former.config, inputs_embeds=embedded, attention_mask=mask_BT)
     states = former.encoder(embedded, attention_mask=mask, query_length=0).last_hidden_state

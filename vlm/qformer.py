@@ -89,8 +89,12 @@ class AnchoredQFormer(nn.Module):
         keys = keys_NLK + self.key_place(key_code + context_N1D)
         place_NQD = self._anchors(frames_N4, width).to(context_N1D.dtype) + context_N1D
         carried_NQD = place_NQD + self._local(keys_NLK, grid)
-        queries_NQD = self.queries.weight + carried_NQD
+        queries_NQD = _first_rows(self.queries) + carried_NQD
         return self._attend(queries_NQD, self.words(words_NTE), words_mask_NT, keys), carried_NQD
+
+    def placed(self, words_NTD: torch.Tensor) -> torch.Tensor:
+        """Add to embedded words what says which is the first, which the second."""
+        return words_NTD + _first_rows(self.transformer.embeddings.position_embeddings, words_NTD.shape[1])
 
     def _local(self, keys_NLK: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
         """Give what lies under each anchor, zeros for the free queries: (N, Q, D).
@@ -114,8 +118,7 @@ class AnchoredQFormer(nn.Module):
         """Run InstructBLIP's transformer on embedded words instead of BERT ids."""
         model = self.transformer
         tiles, queries = queries_NQD.shape[:2]
-        positions = model.embeddings.position_embeddings.weight[: words_NTD.shape[1]]
-        embedded = torch.cat((queries_NQD, words_NTD + positions), dim=1)
+        embedded = torch.cat((queries_NQD, self.placed(words_NTD)), dim=1)
         embedded = model.embeddings.dropout(model.embeddings.layernorm(embedded))
         seen = torch.cat((mask_NT.new_ones(tiles, queries), mask_NT), dim=1)
         mask = create_bidirectional_mask(config=model.config, inputs_embeds=embedded, attention_mask=seen)
@@ -153,6 +156,14 @@ def load_qformer_weights(qformer: AnchoredQFormer, folder: str | Path) -> None:
     tokens = next((tensor for name, tensor in found.items() if name.endswith("query_tokens")), None)
     if tokens is not None and tokens.shape[-2:] == qformer.queries.weight.shape:
         qformer.queries.weight.data.copy_(tokens.reshape(qformer.queries.weight.shape))
+
+
+def _first_rows(table: nn.Embedding, rows: int | None = None) -> torch.Tensor:
+    """Give the first `rows` vectors of a table, by asking the module: ZeRO-3 gathers its weights only then."""
+    vectors: torch.Tensor = table(
+        torch.arange(table.num_embeddings if rows is None else rows, device=table.weight.device)
+    )
+    return vectors
 
 
 def _shape(tensor: torch.Tensor | None) -> torch.Size | None:
