@@ -65,9 +65,24 @@ def group_samples(samples: Sequence[Sample]) -> list[np.ndarray]:
     return [np.array(group) for group in groups.values()]
 
 
-def group_feed(samples: Sequence[Sample], *, moves: bool = True) -> Feed:
-    """Draw conversations from samples, in memory or in a store (data_engine/store/rows.py), grouped by their images."""
+def count_places(samples: Sequence[Sample]) -> np.ndarray:
+    """Give the number of regions of each sample's first answer; a store knows them without its images."""
+    if isinstance(samples, Rows):
+        return samples.place_counts()
+    return np.array([len(sample.turns[0].answer.regions) for sample in samples], dtype=np.int64)
+
+
+def group_feed(samples: Sequence[Sample], *, moves: bool = True, places: bool = False) -> Feed:
+    """Draw conversations from samples, in memory or in a store (data_engine/store/rows.py), grouped by their images.
+
+    With `places`, only of samples whose answer names some; raises DataError where there are none.
+    """
     pool = group_samples(samples)
+    if places:
+        named = count_places(samples) > 0
+        pool = [chosen for group in pool if len(chosen := group[named[group]])]
+    if not pool:
+        raise DataError("there is no sample to draw" + (": none names a place" if places else ""))
 
     def draw(rng: random.Random) -> Conversation:
         group = rng.choice(pool).tolist()
@@ -110,6 +125,8 @@ class Mixture(IterableDataset):
     """Tokens; longer conversations are left out (seven tiles are 189, and a list of twenty boxes 120 more)."""
     cells: int = 0
     """Cells a side of a tile that the pointer is taught (train/pointing.py); 0 for a model without a pointer."""
+    blind: float = BLIND_SHARE
+    """Share of conversations about no place that are shown without their images."""
     mask_cells: int = 16
     """Cells a side of the masks that are written as text."""
     span: int = 4
@@ -160,7 +177,7 @@ class Mixture(IterableDataset):
     def encode(self, conversation: Conversation, rng: random.Random) -> Encoded:
         """Render, tile and encode one conversation with labels on the answers."""
         told = conversation.told
-        blind = rng.random() < BLIND_SHARE and not told and not any(turn.regions for turn in conversation.turns)
+        blind = rng.random() < self.blind and not told and not any(turn.regions for turn in conversation.turns)
         images = (
             [] if blind else self._tiles(conversation.pictures, rng, most=1 if told else self.processor.default_tiles)
         )

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from torch import nn
 
-from train.parameters import group_parameters
+from train.parameters import depthwise_convolutions, group_parameters
 from vlm.errors import InputError
 from vlm.model import NadirForConditionalGeneration
 
@@ -66,17 +66,18 @@ def has_adapter(model: nn.Module, module: str) -> bool:
 
 
 def choose_trained(
-    model: NadirForConditionalGeneration, rates: Rates, *, encoder_groups: int | None = None
+    model: NadirForConditionalGeneration, rates: Rates, *, encoder_groups: int | None = None, depthwise: bool = True
 ) -> list[tuple[str, nn.Parameter]]:
     """Switch gradients on for what trains and off for the rest; give the names and parameters that train, in order.
 
-    `encoder_groups` are the last groups of the vision tower's layers that may train, as open_clip counts them.
+    `encoder_groups` are the last groups of the vision tower's layers that may train, as open_clip counts them;
+    `depthwise` says whether its depthwise convolutions may.
     """
     visual: Any = model.encoder.clip.visual
-    locked: set[int] = set()
+    locked = set() if depthwise else {id(part.weight) for part in depthwise_convolutions(visual)}
     if encoder_groups is not None:
         visual.lock(unlocked_groups=encoder_groups)
-        locked = {id(parameter) for parameter in visual.parameters() if not parameter.requires_grad}
+        locked |= {id(parameter) for parameter in visual.parameters() if not parameter.requires_grad}
     adapted = {module for module in MODULES if has_adapter(model, module)}
     table = rates.table()
     for name, parameter in model.named_parameters():
@@ -88,10 +89,15 @@ def choose_trained(
 
 
 def rate_groups(
-    model: NadirForConditionalGeneration, rates: Rates, *, weight_decay: float, encoder_groups: int | None = None
+    model: NadirForConditionalGeneration,
+    rates: Rates,
+    *,
+    weight_decay: float,
+    encoder_groups: int | None = None,
+    depthwise: bool = True,
 ) -> list[dict[str, Any]]:
     """Split what trains by learning rate and weight decay; vectors and the embeddings of words have none."""
-    trained = choose_trained(model, rates, encoder_groups=encoder_groups)
+    trained = choose_trained(model, rates, encoder_groups=encoder_groups, depthwise=depthwise)
     table = rates.table()
     return group_parameters(
         (parameter, table[module_of(name)], weight_decay if _decays(name, parameter) else 0.0)

@@ -98,7 +98,7 @@ def run_sft(
     """
     torch.manual_seed(config.seed)
     model, processor = start_model(recipe, data, out.parent, start)
-    feeds = build_feeds(recipe, data, out.parent, told=told)
+    feeds = build_feeds(recipe, data, out.parent, told=told, places=not config.answers)
     adapt_model(model, config.adapter, base=str(start))
     LOG.info("model: %.2f M parameters", sum(p.numel() for p in model.parameters()) / 1e6)
     train_sft(model, processor, feeds, config, out)
@@ -112,8 +112,10 @@ def round_config(recipe: Recipe, turn: Round, *, seed: int) -> SftConfig:
         rates=turn.rates,
         adapter=turn.adapter,
         encoder_groups=recipe.encoder_groups,
+        depthwise=recipe.depthwise,
         learning_rate=turn.learning_rate,
         bf16=recipe.bf16,
+        answers=turn.stage != "point",
     )
 
 
@@ -123,7 +125,7 @@ def run_rounds(name: str, data: Path, out: Path) -> Path:
     recipe = RECIPES[name]()
     for number, turn in enumerate(recipe.rounds, start=1):
         folder = out / f"round-{number}-{turn.stage}"
-        if turn.stage == "sft" and spent_minutes(folder) < turn.minutes:
+        if turn.stage in ("point", "sft") and spent_minutes(folder) < turn.minutes:
             run_sft(recipe, data, folder, round_config(recipe, turn, seed=number), start=previous, told=turn.told)
         elif turn.stage == "clip" and not (folder / "model").exists():
             clip = ClipConfig(
@@ -140,8 +142,13 @@ def run_rounds(name: str, data: Path, out: Path) -> Path:
     return previous
 
 
-def build_feeds(recipe: Recipe, data: Path, out: Path, *, told: float = 0.0) -> list[tuple[Feed, float]]:
-    """Give each store of the mixture, the synthetic places, and a share of told boxes, as a feed with its weight."""
+def build_feeds(
+    recipe: Recipe, data: Path, out: Path, *, told: float = 0.0, places: bool = False
+) -> list[tuple[Feed, float]]:
+    """Give each store of the mixture, the synthetic places, and a share of told boxes, as a feed with its weight.
+
+    With `places` the stores that name some, and of these the samples that do.
+    """
     stores = [(data / share.folder, share.split, share.weight) for share in recipe.shares]
     if recipe.scenes:
         stores.append((find_places(recipe, data, out), "train", recipe.synth_weight))
@@ -152,7 +159,9 @@ def build_feeds(recipe: Recipe, data: Path, out: Path, *, told: float = 0.0) -> 
         if not rows:
             raise DataError(f"{folder} holds no samples of the split {split}: name another --data")
         sources.append((rows, weight))
-    feeds = [(group_feed(rows), weight) for rows, weight in sources]
+    if places:
+        sources = [(rows, weight) for rows, weight in sources if rows.place_counts().any()]
+    feeds = [(group_feed(rows, places=places), weight) for rows, weight in sources]
     if told:
         share = told / (1 - told) * sum(weight for _, weight in sources)
         feeds.append((told_feed(*(rows for rows, _ in sources)), share))

@@ -72,6 +72,8 @@ class Objective:
     place_weight: float
     pointer_weight: float
     bf16: bool
+    answers: bool = True
+    """Whether answers are learned, or the pointer alone."""
 
     def answered(self, piece: BatchFeature) -> Answered:
         """Find what is supervised: an answer counts as much as another, and its coordinates more than its words."""
@@ -90,25 +92,27 @@ class Objective:
 
     def __call__(self, model: nn.Module, piece: BatchFeature, counts: torch.Tensor) -> PieceLoss:
         """Run a piece forward; `counts` are those of the whole step."""
-        device = counts.device
-        inputs = {key: value.to(device, non_blocking=True) for key, value in piece.items()}
+        inputs = {key: value.to(counts.device, non_blocking=True) for key, value in piece.items()}
         found = self.answered(BatchFeature(inputs))
         targets, truth = (inputs.pop(key, None) for key in POINTER)
         if self.pointing is not None:
             self.pointing.truth = truth
         for key in ("labels", "answer_tasks", "padding"):
             inputs.pop(key, None)
-        with torch.autocast(device.type, torch.bfloat16, enabled=self.bf16):
-            logits_MV = model(**inputs, logits_at=found.at_RS, use_cache=False).logits
+        with torch.autocast(counts.device.type, torch.bfloat16, enabled=self.bf16):
+            asked = {"logits_at": found.at_RS, "use_cache": False} if self.answers else {"point_only": True}
+            logits_MV = model(**inputs, **asked).logits
+        pointer = (
+            counts.new_zeros(()) if targets is None or self.pointing is None else self.pointing(targets, counts[1:])
+        )
+        sums = counts.new_zeros(2, len(TASKS))
+        if not self.answers:
+            return PieceLoss(self.pointer_weight * pointer, sums[0, 0], pointer.detach(), sums)
         losses_M = token_losses(logits_MV, found.labels_M, self.places.numbers_K, self.sigma, soft_M=found.places_M)
         weighted_M = losses_M * found.weights_M
         words = weighted_M.sum() / counts[0]
-        pointer = (
-            words.new_zeros(()) if targets is None or self.pointing is None else self.pointing(targets, counts[1:])
-        )
-        sums = torch.stack((weighted_M.detach(), found.weights_M.to(weighted_M.dtype)))
-        by_task = sums.new_zeros(2, len(TASKS)).index_add_(1, found.tasks_M, sums)
-        return PieceLoss(words + self.pointer_weight * pointer, words.detach(), pointer.detach(), by_task)
+        sums.index_add_(1, found.tasks_M, torch.stack((weighted_M.detach(), found.weights_M.to(weighted_M.dtype))))
+        return PieceLoss(words + self.pointer_weight * pointer, words.detach(), pointer.detach(), sums)
 
 
 def name_tasks(by_task_2T: torch.Tensor) -> dict[str, float]:

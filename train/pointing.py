@@ -2,7 +2,7 @@
 
 The answer needs none of this; from the loss of its tokens alone a small model learns where things are very slowly.
 Heat is CenterNet's (Zhou et al., 2019): one at the cell of a region's centre, a Gaussian around it, and a focal loss
-that forgives near misses.
+that forgives near misses. What the candidates say having looked at each other is taught by what they overlap.
 
 Legend: T tiles, R x C cells of a tile, A = R * C.
 """
@@ -18,12 +18,13 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 from torch.nn import functional
+from torchvision.ops import box_iou
 
 from data_engine.templates import NONE
 from vlm.geometry.convert import to_hbb, to_obb
 from vlm.geometry.shapes import OBB
 from vlm.model import NadirForConditionalGeneration
-from vlm.pointer import CENTRE, CHANNELS, FINE, HEAT, NUMBERS, SIDES, SIZE, TURN, Pointer, cell_size
+from vlm.pointer import CENTRE, CHANNELS, FINE, HEAT, NUMBERS, SIDES, SIZE, TURN, Candidates, Pointer, cell_size
 from vlm.positions import grid_points
 from vlm.records import Region, Turn
 
@@ -38,8 +39,6 @@ HELD_FROM = 0.6
 """Heat from which a cell is also asked for the box."""
 NEAR = 0.1
 """Error in cells (or in the logarithm of a length) from which the box's loss is linear."""
-MOST_TOLD = 16
-"""Regions of an image that the truth tells."""
 CERTAINTY = (0.25, 0.9)
 """Range of the certainties with which the truth is told."""
 ORACLE = 0.6
@@ -47,7 +46,9 @@ ORACLE = 0.6
 LEAST_SIDE = 0.05
 """Least side of a box in cells."""
 MOST_REGIONS = 64
-"""Regions of an answer that are taught, the first of them."""
+"""Regions of an answer that are taught and told, the first of them."""
+RIGHT, WRONG = 0.5, 0.4
+"""Overlap (IoU) with a region from which a candidate is right, and below which with all of them it is wrong."""
 
 
 def pointer_cells(model: NadirForConditionalGeneration) -> int:
@@ -104,19 +105,19 @@ def describe(region: Region, size: tuple[int, int]) -> list[float]:
 def true_numbers(
     turn: Turn, sizes: Sequence[tuple[int, int]], rng: random.Random, *, share: float = ORACLE
 ) -> torch.Tensor:
-    """Give what a pointer that is right tells of each of the images, (I, MOST_TOLD, 11): in any order, how surely.
+    """Give what a pointer that is right tells of each of the images, (I, MOST_REGIONS, 11): in any order, how surely.
 
     Nine numbers as of vlm.pointer.read_boxes, the certainty, and 1 where this is told instead of what was found: for
     `share` of the answers that are about places. The sides of an upright box are its own, its angle the longer one's.
     """
-    told = torch.zeros(len(sizes), MOST_TOLD, NUMBERS + 2)
+    told = torch.zeros(len(sizes), MOST_REGIONS, NUMBERS + 2)
     about_places = bool(turn.answer.regions) or turn.answer.template == NONE
     told[..., -1] = float(about_places and rng.random() < share)
     for image in range(len(sizes)):
         regions = [region for region in turn.answer.regions if region.image == image]
         rng.shuffle(regions)
         sure = sorted((rng.uniform(*CERTAINTY) for _ in regions), reverse=True)
-        for number, region in enumerate(regions[:MOST_TOLD]):
+        for number, region in enumerate(regions[:MOST_REGIONS]):
             box, obb = to_hbb(region.geometry), to_obb(region.geometry)
             width, height = sizes[image]
             values = [box.x1 / width, box.y1 / height, box.x2 / width, box.y2 / height]
@@ -129,7 +130,7 @@ def true_numbers(
 class PointerLoss:
     """Listen to a pointer, score what it said in the latest forward pass, and now and then tell the truth for it.
 
-    `truth` (I, MOST_TOLD, 11) holds the `true_numbers` of the images of the next forward pass, in order; None leaves
+    `truth` (I, MOST_REGIONS, 11) holds the `true_numbers` of the images of the next forward pass, in order; None leaves
     all as found. With the truth in its place what is told is worth copying from the first step on, long before the
     pointer is right.
     """
@@ -137,12 +138,18 @@ class PointerLoss:
     def __init__(self, pointer: Pointer) -> None:
         self.truth: torch.Tensor | None = None
         self._said: torch.Tensor | None = None
+        self._compared: tuple[Candidates, torch.Tensor] | None = None
         pointer.said.register_forward_hook(self._keep)
+        pointer.compare.register_forward_hook(self._keep_compared)
         pointer.choose.register_forward_hook(self._tell_truth)
 
     def _keep(self, module: nn.Module, inputs: Sequence[torch.Tensor], output: torch.Tensor) -> None:
         del module, inputs
         self._said = output
+
+    def _keep_compared(self, module: nn.Module, inputs: Sequence[torch.Tensor], output: Candidates) -> None:
+        del module
+        self._compared = output, inputs[-1]
 
     def _tell_truth(
         self, module: nn.Module, inputs: Sequence[torch.Tensor], output: list[tuple[torch.Tensor, torch.Tensor]]
@@ -161,14 +168,17 @@ class PointerLoss:
     def __call__(self, targets_TAC: torch.Tensor, counts_3: torch.Tensor | None = None) -> torch.Tensor:
         """Give the focal loss of the heat, per region's cell, plus smooth L1 of place, size and angle.
 
+        Where the truth is there, plus the cross entropy of what the candidates say of themselves, per region's cell.
+
         The means are over `counts_3` where given: those of a whole step, of which these targets are one process's part.
         """
-        assert self._said is not None
+        assert self._said is not None and self._compared is not None
         said = self._said.float().flatten(2).transpose(1, 2)
         known = targets_TAC[..., KNOWN].amax(1) > 0
         if not bool(known.any()):
-            return 0.0 * said.sum()
+            return 0.0 * (said.sum() + self._compared[0].logits.sum())
         peaks, boxes, turns = (count_targets(targets_TAC) if counts_3 is None else counts_3).clamp(min=1)
+        compared = self._compare_loss(known) / peaks
         said, meant = said[known], targets_TAC[known]
         held, turned = meant[..., HELD] > 0, meant[..., TURNED] > 0
         loss = focal_loss(said[..., HEAT], meant[..., HEAT], peaks)
@@ -176,7 +186,23 @@ class PointerLoss:
             loss = loss + (_away(said[held], meant[held], CENTRE) + _away(said[held], meant[held], SIZE)) / boxes
         if bool(turned.any()):
             loss = loss + (_away(said[turned], meant[turned], SIDES) + _away(said[turned], meant[turned], TURN)) / turns
-        return loss
+        return loss + compared
+
+    def _compare_loss(self, known_T: torch.Tensor) -> torch.Tensor:
+        """Sum the cross entropies of the candidates of images that the answer is about, by what they overlap."""
+        assert self._compared is not None
+        (numbers_IM9, logits_IM, found_IM), num_tiles = self._compared
+        if self.truth is None:
+            return 0.0 * logits_IM.sum()
+        truth = self.truth.to(numbers_IM9)
+        about_I = torch.stack([part.any() for part in known_T.split(num_tiles.tolist())])
+        overlap_IM = torch.stack(
+            [box_iou(*pair).amax(1) for pair in zip(numbers_IM9[..., :4], truth[..., :4], strict=True)]
+        )
+        overlap_IM = overlap_IM.nan_to_num()
+        counted = found_IM & about_I[:, None] & ((overlap_IM >= RIGHT) | (overlap_IM < WRONG))
+        right = (overlap_IM >= RIGHT).to(logits_IM)
+        return functional.binary_cross_entropy_with_logits(logits_IM[counted], right[counted], reduction="sum")
 
 
 def count_targets(targets_TAC: torch.Tensor) -> torch.Tensor:
@@ -188,13 +214,7 @@ def count_targets(targets_TAC: torch.Tensor) -> torch.Tensor:
 
 def _away(said: torch.Tensor, meant: torch.Tensor, channels: slice) -> torch.Tensor:
     """Sum the smooth L1 losses of cells, each the mean of its two channels."""
-    return functional.smooth_l1_loss(said[:, channels], meant[:, channels], reduction="sum") / 2
-
-
-def _box_loss(said: torch.Tensor, meant: torch.Tensor, *channels: slice) -> torch.Tensor:
-    """Give the sum of smooth L1 over channels; below NEAR cells it is quadratic."""
-    losses = [functional.smooth_l1_loss(said[:, pair], meant[:, pair], beta=NEAR) for pair in channels]
-    return torch.stack(losses).sum()
+    return functional.smooth_l1_loss(said[:, channels], meant[:, channels], reduction="sum", beta=NEAR) / 2
 
 
 def focal_loss(logits: torch.Tensor, heat: torch.Tensor, count: torch.Tensor | None = None) -> torch.Tensor:

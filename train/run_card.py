@@ -37,13 +37,14 @@ def render_card(name: str, whole: Mapping[str, Any]) -> str:
 
 
 def draw_curve(log: Path, picture: Path) -> None:
-    """Draw the loss, by task too, over the steps of a log."""
+    """Draw the losses, of the answers by task too and of the pointer, over the steps of a log."""
     from matplotlib.figure import Figure
 
     lines = read_log(log)
     figure = Figure(figsize=(8, 4.5), dpi=120, layout="constrained")
     axes = figure.subplots()
-    for name in sorted({key for line in lines for key in line if key.startswith("loss")}):
+    shown = {key for line in lines for key in line if (key.startswith("loss") or key == "pointer") and line[key] > 0}
+    for name in sorted(shown):
         points = [(line["step"], line[name]) for line in lines if name in line]
         axes.plot(*zip(*points, strict=True), linewidth=2 if name == "loss" else 1, label=name.removeprefix("loss/"))
     axes.set(xlabel="step", ylabel="loss", yscale="log")

@@ -32,11 +32,18 @@ from train.average import Average
 from train.checkpoints import check_room
 from train.engine import Engine, EngineSettings, build_engine, choose_device, count_processes
 from train.guard import Guard
-from train.mixture import Feed, Mixture
+from train.mixture import BLIND_SHARE, Feed, Mixture
 from train.modules import Rates, rate_groups
 from train.objective import Objective, PlaceTokens
 from train.packing import Pieces
-from train.parameters import check_batch, freeze_norms, peak_gib, recompute_activations
+from train.parameters import (
+    check_batch,
+    freeze_norms,
+    keep_memory,
+    peak_gib,
+    quicken_strides,
+    recompute_activations,
+)
 from train.pointing import PointerLoss, pointer_cells
 from train.progress import Progress
 from train.run_card import write_card
@@ -72,6 +79,9 @@ class SftConfig:
     """How the language model is tuned: whole, by LoRA or by QLoRA."""
     encoder_groups: int | None = None
     """Train only the last so many groups of the encoder's layers, as open_clip counts them; None trains all."""
+    depthwise: bool = True
+    """Train the encoder's depthwise convolutions: on a processor the gradient of these few weights takes as long as the
+    rest of a convolutional encoder."""
     warmup_steps: int = 100
     weight_decay: float = 0.05
     clip_norm: float = 1.0
@@ -79,6 +89,8 @@ class SftConfig:
     """Width of the soft targets on coordinates, in units of 1/1000 of the image."""
     pointer_weight: float = 1.0
     """Weight of the loss that teaches the pointer where the answer lies (train/pointing.py)."""
+    answers: bool = True
+    """Whether answers are learned; without them the pointer alone is, on conversations about places, in less time."""
     bf16: bool = False
     """Multiply matrices in bfloat16 (weights and optimizer stay float32): twice as fast where the processor has it."""
     place_weight: float = 3.0
@@ -139,7 +151,11 @@ def train_sft(
     `data` tells of the sources for the run's card. Raises TrainingError when too many steps are no good.
     """
     check_batch(config.batch, processes=count_processes(), accumulate=config.accumulate)
-    cast(Any, model).to(choose_device())
+    device = choose_device()
+    cast(Any, model).to(device)
+    if device.type == "cpu":
+        keep_memory()
+        quicken_strides(model.encoder)
     optimizer = torch.optim.AdamW(parameter_groups(model, config), lr=config.learning_rate, betas=(0.9, 0.98))
     check_room(out, (config.keep + 1) * checkpoint_bytes(model), f"{config.keep + 1} checkpoints")
     if config.recompute:
@@ -150,7 +166,8 @@ def train_sft(
     step, spent = run.resume()
     saved, minutes, started = spent, spent, 0.0
     progress = open_progress(config, out, spent, first=run.first)
-    mixture = Mixture(feeds, processor, config.batch, config.seed, cells=cells)
+    blind = BLIND_SHARE if config.answers else 0.0
+    mixture = Mixture(feeds, processor, config.batch, config.seed, cells=cells, blind=blind)
     set_training(model)
     for pieces, wait_s in load_steps(mixture, engine, config, first=step):
         started = started or time.monotonic()
@@ -179,6 +196,7 @@ def build_objective(model: NadirForConditionalGeneration, processor: NadirProces
         place_weight=config.place_weight,
         pointer_weight=config.pointer_weight,
         bf16=config.bf16,
+        answers=config.answers,
     )
 
 
@@ -245,7 +263,13 @@ def set_training(model: NadirForConditionalGeneration) -> None:
 
 def parameter_groups(model: NadirForConditionalGeneration, config: SftConfig) -> list[dict[str, Any]]:
     """Split the trained parameters by learning rate and weight decay."""
-    return rate_groups(model, config.rates, weight_decay=config.weight_decay, encoder_groups=config.encoder_groups)
+    return rate_groups(
+        model,
+        config.rates,
+        weight_decay=config.weight_decay,
+        encoder_groups=config.encoder_groups,
+        depthwise=config.depthwise,
+    )
 
 
 def set_rate(optimizer: torch.optim.Optimizer, config: SftConfig, step: int, done: float) -> None:

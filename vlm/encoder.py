@@ -43,7 +43,11 @@ class Encoder(nn.Module):
         visual = self.clip.visual
         extra = {"normalize_intermediates": True} if isinstance(visual, VisionTransformer) else {}
         found = visual.forward_intermediates(
-            pixels_N3PP, indices=self.layers, output_fmt="NCHW", intermediates_only=True, **extra
+            pixels_N3PP.contiguous(memory_format=torch.channels_last),
+            indices=self.layers,
+            output_fmt="NCHW",
+            intermediates_only=True,
+            **extra,
         )["image_intermediates"]
         first = sorted(self.layers).index(self.layers[0])
         grid = found[first].shape[-2:]

@@ -21,7 +21,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 from vlm.config import NadirConfig
 from vlm.difference import GatedDifference
 from vlm.encoder import CLIP, Encoder
-from vlm.pointer import Pointer
+from vlm.pointer import Candidates, Pointer
 from vlm.qformer import AnchoredQFormer
 from vlm.splice import splice
 
@@ -109,17 +109,43 @@ class NadirForConditionalGeneration(PreTrainedModel, GenerationMixin):
         qformer_attention_mask: torch.Tensor,
     ) -> list[torch.Tensor]:
         """Give each image's visual tokens, tile by tile (L, E): the one path from pixels to the language model."""
-        visual, grid = self.encoder(pixel_values.to(self.dtype))
-        visual = self.difference(self.keys(visual), tile_partner, tile_meta[:, 1])
-        owner = torch.repeat_interleave(torch.arange(len(num_tiles), device=num_tiles.device), num_tiles)
-        words = self.get_input_embeddings()(qformer_input_ids)[owner]
-        words_mask = qformer_attention_mask[owner]
+        visual, grid = self._see(pixel_values, tile_meta, tile_partner)
+        words, words_mask = self._hear(num_tiles, qformer_input_ids, qformer_attention_mask)
         queries, carried = self.qformer(visual, grid, tile_frames, tile_meta, words, words_mask)
         tokens = self.projector(queries) + self.place(carried)
         if self.pointer is not None:
             told = self.pointer(visual, grid, tile_frames, num_tiles, words, words_mask)
             tokens = torch.cat((tokens, told), dim=1)
         return [part.flatten(0, 1) for part in tokens.split(num_tiles.tolist())]
+
+    def point(
+        self,
+        pixel_values: torch.Tensor,
+        tile_frames: torch.Tensor,
+        tile_meta: torch.Tensor,
+        tile_partner: torch.Tensor,
+        num_tiles: torch.Tensor,
+        qformer_input_ids: torch.Tensor,
+        qformer_attention_mask: torch.Tensor,
+    ) -> Candidates:
+        """Give what the pointer finds in each image, of a model that has one; nothing else is run."""
+        visual, grid = self._see(pixel_values, tile_meta, tile_partner)
+        words, words_mask = self._hear(num_tiles, qformer_input_ids, qformer_attention_mask)
+        return cast(Pointer, self.pointer).point(visual, grid, tile_frames, num_tiles, words, words_mask)
+
+    def _see(
+        self, pixel_values: torch.Tensor, tile_meta: torch.Tensor, tile_partner: torch.Tensor
+    ) -> tuple[torch.Tensor, tuple[int, int]]:
+        """Give the keys of each tile's patches, (N, L, K), with what changed since the partner date, and their grid."""
+        visual, grid = self.encoder(pixel_values.to(self.dtype))
+        return self.difference(self.keys(visual), tile_partner, tile_meta[:, 1]), grid
+
+    def _hear(
+        self, num_tiles: torch.Tensor, input_ids: torch.Tensor, attention_mask: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Give the words of each tile's instruction, embedded (N, T, E), and their mask (N, T)."""
+        owner = torch.repeat_interleave(torch.arange(len(num_tiles), device=num_tiles.device), num_tiles)
+        return self.get_input_embeddings()(input_ids)[owner], attention_mask[owner]
 
     def embed_inputs(self, input_ids: torch.Tensor, **images: Any) -> torch.Tensor:
         """Give the embeddings (B, S, E) of a prompt with its images spliced in; without images, of the text alone."""
@@ -135,14 +161,19 @@ class NadirForConditionalGeneration(PreTrainedModel, GenerationMixin):
         labels: torch.Tensor | None = None,
         pixel_values: torch.Tensor | None = None,
         logits_at: torch.Tensor | None = None,
+        point_only: bool = False,
         **kwargs: Any,
     ) -> CausalLMOutputWithPast:
         """Give logits (B, S, V) and, with `labels`, the mean next-token loss over labels that are not -100.
 
         With `logits_at` (B, S) bool, logits are (M, V) of those M positions alone: visual and instruction tokens,
-        most of a training sequence, then cost no vocabulary-wide product.
+        most of a training sequence, then cost no vocabulary-wide product. With `point_only` what the pointer needs is
+        run and nothing else, to train it; there are no logits.
         """
         images = {key: kwargs.pop(key) for key in IMAGE_INPUTS[1:] if key in kwargs}
+        if point_only:
+            self.point(cast(torch.Tensor, pixel_values), **images)
+            return CausalLMOutputWithPast()
         if inputs_embeds is None:
             inputs_embeds = self.embed_inputs(cast(torch.Tensor, input_ids), pixel_values=pixel_values, **images)
         if logits_at is not None:

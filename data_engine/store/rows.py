@@ -89,6 +89,14 @@ class Rows(Sequence[Sample]):
             found.update(chunk.flatten().field("answer_regions").flatten().field("phrase").unique().to_pylist())
         return found - {""}
 
+    def place_counts(self) -> np.ndarray:
+        """Give the number of regions of each sample's first answer, without reading an image."""
+        counts = []
+        for chunk in self._table.column("turns").chunks:
+            regions = chunk.flatten().field("answer_regions").value_lengths().to_numpy(zero_copy_only=False)
+            counts.append(regions[chunk.offsets.to_numpy()[:-1] - chunk.offsets[0].as_py()])
+        return np.concatenate(counts) if counts else np.zeros(0, np.int64)
+
     def image_counts(self) -> np.ndarray:
         """Give the number of images of each sample."""
         facts = self._table.column("image_facts")

@@ -11,11 +11,13 @@ import torch
 from tests.vlm.tiny import build_tiny
 from train.adapters import Adapter, adapt_model
 from train.mixture import Mixture, group_feed
-from train.modules import MODULES, Rates, module_of, rate_groups
+from train.modules import MODULES, Rates, choose_trained, module_of, rate_groups
+from train.parameters import depthwise_convolutions, quicken_strides
 from train.pointing import PointerLoss, pointer_cells
-from train.recipes import RECIPES
+from train.recipes import NANO_CLIP, RECIPES
 from train.sft import SftConfig, set_training
 from train.sizes import count_parameters, describe_counts
+from vlm.encoder import Encoder
 from vlm.errors import InputError
 from vlm.geometry.shapes import HBB
 from vlm.model import NadirForConditionalGeneration
@@ -27,7 +29,8 @@ UNREACHED = (f"{LAST}intermediate.", f"{LAST}output.", "qformer.transformer.embe
 JOINED = {"qformer", "difference", "pointer", "projector"}
 TRAINED = {
     ("nano", 1): JOINED | {"llm"},
-    ("nano", 2): JOINED | {"encoder", "llm"},
+    ("nano", 2): {"encoder", "qformer", "pointer"},
+    ("nano", 3): JOINED | {"encoder", "llm"},
     ("smoke", 0): JOINED | {"encoder", "llm"},
     ("full", 0): JOINED | {"encoder", "llm"},
     ("lora", 0): JOINED | {"llm"},
@@ -54,7 +57,8 @@ def take_steps(model: NadirForConditionalGeneration, processor: object, pair: li
     mixture = Mixture([(group_feed(pair), 1.0)], processor, 2, 0, cells=pointer_cells(model))  # type: ignore[arg-type]
     set_training(model)
     for batch, _ in zip(mixture, range(2), strict=False):
-        where, inputs = batch.pop("pointer_targets"), dict(batch)
+        where, pointing.truth = batch.pop("pointer_targets"), batch.pop("pointer_truth")
+        inputs = dict(batch)
         loss = model(**inputs, use_cache=False).loss + pointing(where)
         optimizer.zero_grad()
         loss.backward()
@@ -78,6 +82,29 @@ def test_frozen_means_unchanged_and_trained_means_changed(name: str, number: int
         assert all(".lora_" in key for key in changed if module_of(key) == "llm")
     still = {key for key in set(before) - changed if module_of(key) in TRAINED[name, number] - {"llm", "encoder"}}
     assert {key for key in still if not key.startswith(UNREACHED)} == set()
+
+
+def test_depthwise_convolutions_stand_still_where_they_are_told_to() -> None:
+    model, _ = build_tiny()
+    model.encoder = Encoder(NANO_CLIP | {"text_cfg": NANO_CLIP["text_cfg"] | {"vocab_size": 8}}, (-2,))
+    convolutions = {id(part.weight) for part in depthwise_convolutions(model.encoder)}
+    assert convolutions
+    for depthwise in (True, False):
+        trained = {id(parameter) for _, parameter in choose_trained(model, Rates(), depthwise=depthwise)}
+        assert (convolutions <= trained) == depthwise and (convolutions & trained == set()) != depthwise
+        assert trained - convolutions
+
+
+def test_strides_in_float32_give_what_they_gave() -> None:
+    torch.manual_seed(0)
+    layer = torch.nn.Conv2d(4, 4, 3, stride=2, groups=4)
+    pixels = torch.randn(2, 4, 9, 9)
+    wanted = layer(pixels)
+    quicken_strides(torch.nn.Sequential(layer))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = layer(pixels)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, wanted)
 
 
 def test_every_parameter_belongs_to_a_module() -> None:

@@ -14,7 +14,7 @@ from tests.vlm.tiny import build_tiny
 from train.pointing import HELD, KNOWN, TURNED, PointerLoss, focal_loss, pointer_cells, pointer_targets, true_numbers
 from vlm.geometry import to_obb
 from vlm.geometry.shapes import HBB, OBB
-from vlm.pointer import HEAT, cell_size, read_boxes
+from vlm.pointer import HEAT, Candidates, cell_size, read_boxes
 from vlm.positions import grid_points
 from vlm.records import Answer, Region, Turn
 
@@ -113,16 +113,37 @@ def test_the_truth_comes_in_the_place_of_what_was_found_where_it_is_told() -> No
     truth = torch.zeros(2, 16, 11)
     truth[1, 0] = torch.tensor([0.1, 0.2, 0.3, 0.4, 0.2, 0.3, 0.2, 0.2, 0.0, 0.9, 1.0])
     truth[1, 1:, -1] = 1.0
-    said = torch.randn(3, 9, CELLS, CELLS)
     counts = torch.tensor([1, 2])
-    found = model.pointer.choose(said, FRAMES[:3], counts)
+    candidates = Candidates(torch.rand(2, 32, 9), torch.randn(2, 32), torch.ones(2, 32) > 0)
+    found = model.pointer.choose(candidates, counts)
     loss.truth = truth
-    told = model.pointer.choose(said, FRAMES[:3], counts)
+    told = model.pointer.choose(candidates, counts)
     assert all(torch.equal(a, b) for a, b in zip(found[0], told[0], strict=True))
     numbers, certainty = told[1]
     assert len(numbers) == len(found[1][0]) == 2
     assert numbers[0].tolist() == pytest.approx(truth[1, 0, :9].tolist()) and not numbers[1:].any()
     assert certainty.tolist() == pytest.approx([0.9, 0.0])
+
+
+def compared(*logits: float, regions: tuple[HBB, ...] = (HBB(64, 128, 192, 256),), known: bool = True) -> float:
+    """Give the loss of three candidates: one that is right, one that overlaps by 0.45, one that is nowhere near."""
+    model, _ = build_tiny()
+    assert model.pointer is not None
+    loss = PointerLoss(model.pointer)
+    loss.truth = true_numbers(where(*regions), SIZES, random.Random(0))
+    numbers = torch.zeros(1, 3, 9)
+    numbers[0, :, :4] = torch.tensor([[0.1, 0.25, 0.3, 0.5], [0.1, 0.25, 0.3, 0.3625], [0.7, 0.7, 0.8, 0.8]])
+    found = torch.tensor([[True, True, True]])
+    loss._compared = Candidates(numbers, torch.tensor([logits]), found), torch.tensor([1])
+    return float(loss._compare_loss(torch.tensor([known])))
+
+
+def test_a_candidate_is_right_by_what_it_overlaps() -> None:
+    assert compared(9.0, 0.0, -9.0) < 1e-3
+    assert compared(-9.0, 0.0, 9.0) > 17
+    assert compared(9.0, 9.0, -9.0) < 1e-3, "neither right nor wrong"
+    assert compared(9.0, 0.0, -9.0, regions=()) > 8, "none is right where there is nothing"
+    assert compared(-9.0, 0.0, 9.0, known=False) == 0, "an answer about no place teaches nothing"
 
 
 def test_the_pointer_learns_to_say_where() -> None:

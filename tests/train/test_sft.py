@@ -13,10 +13,11 @@ import torch
 from tests.vlm.tiny import build_tiny
 from train.checkpoints import Checkpoints
 from train.mixture import Conversation, Mixture, build_conversation, group_feed
-from train.modules import Rates
+from train.modules import Rates, module_of
 from train.sft import SftConfig, parameter_groups, set_training, spent_minutes, train_sft
 from vlm.answer import Nadir
 from vlm.checkpoint import load_checkpoint
+from vlm.errors import DataError
 from vlm.prompts import user_message
 from vlm.records import Sample
 
@@ -41,6 +42,25 @@ def test_a_stopped_run_goes_on_from_its_step(samples: list[Sample], tmp_path: Pa
         assert Checkpoints(tmp_path / "checkpoints").newest() == steps
         assert json.loads((tmp_path / "model" / "training.json").read_text())["step"] == steps
     assert spent_minutes(tmp_path) < CONFIG.minutes
+
+
+def test_the_pointer_alone_is_trained_on_conversations_about_places(samples: list[Sample], tmp_path: Path) -> None:
+    model, processor = build_tiny()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    feed = group_feed(samples, places=True)
+    assert {feed(random.Random(seed)).turns[0].instruction for seed in range(9)} == {"Where is the box?"}
+    alone = Rates(qformer=0.0, difference=0.0, projector=0.0, llm=0.0)
+    config = replace(CONFIG, steps=40, learning_rate=1e-2, rates=alone, answers=False, log_s=0.0)
+    train_sft(model, processor, [(feed, 1.0)], config, tmp_path)
+    changed = {module_of(name) for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert changed == {"encoder", "pointer"}
+    losses = [json.loads(line)["pointer"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_samples_without_places_are_refused_where_places_are_wanted(samples: list[Sample]) -> None:
+    with pytest.raises(DataError, match="none names a place"):
+        group_feed([sample for sample in samples if sample.task == "vqa"], places=True)
 
 
 def test_a_conversation_is_the_prompt_that_serving_builds(samples: list[Sample]) -> None:

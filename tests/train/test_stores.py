@@ -45,6 +45,8 @@ def drawn_alike(first: Feed, second: Feed, draws: int = 25) -> bool:
 def test_a_store_draws_what_the_same_samples_in_memory_draw(places: Path) -> None:
     rows, listed = Rows(places), list(read_samples(places))
     assert drawn_alike(group_feed(rows), group_feed(listed))
+    assert drawn_alike(group_feed(rows, places=True), group_feed(listed, places=True))
+    assert rows.place_counts().tolist() == [len(sample.turns[0].answer.regions) for sample in listed]
     assert drawn_alike(told_feed(rows), told_feed(listed))
     parts = [listed[:20], listed[20:]]
     assert drawn_alike(told_feed(*parts), told_feed(listed))
