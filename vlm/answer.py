@@ -152,16 +152,25 @@ class Nadir:
         return render_text(text, moved, sizes=view.sizes, dialect=self._dialect(request))
 
     def answer(
-        self, requests: Sequence[Request], views: Sequence[View], messages: Sequence[list[Message]], *, read_ms: float
+        self,
+        requests: Sequence[Request],
+        views: Sequence[View],
+        messages: Sequence[list[Message]],
+        *,
+        read_ms: float,
+        **generation: Any,
     ) -> list[Answer]:
-        """Generate, parse and place the answers to conversations whose images are already read."""
+        """Generate, parse and place the answers to conversations whose images are already read.
+
+        `generation` goes to transformers' generate: a streamer, or how to sample; by default nothing is sampled.
+        """
         encoded = [self.processor.encode(turns, view.images) for turns, view in zip(messages, views, strict=True)]
         for request, view, prompt in zip(requests, views, encoded, strict=True):
             self._require_room(len(prompt["input_ids"]), request, view)
         batch = self.processor.collate(encoded).to(self.model.device)
         started = time.perf_counter()
         limit = max(request.max_new_tokens for request in requests)
-        output = self.model.generate(**batch, max_new_tokens=limit, do_sample=False)
+        output = self.model.generate(**batch, **{"max_new_tokens": limit, "do_sample": False} | generation)
         stages = {"read": read_ms, "generate": (time.perf_counter() - started) * 1000 / len(requests)}
         new_ids = output[:, batch["input_ids"].shape[1] :]
         answers = []

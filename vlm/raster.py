@@ -22,8 +22,9 @@ from vlm.dataset import grid_of, open_dataset, reading
 from vlm.errors import RasterError
 from vlm.geometry.shapes import Window
 from vlm.grid import Grid
+from vlm.paint import paint, with_ratio
 from vlm.records import Image
-from vlm.stretch import AS_STORED, Limits, decibels, normalised_difference, percentile_limits, ramp, to_bytes
+from vlm.stretch import AS_STORED, Limits, decibels, percentile_limits
 from vlm.valid import check_seen, check_valid, find_valid
 from vlm.window import clip_window, window_from_bbox, window_from_text
 
@@ -221,11 +222,8 @@ class Raster:
         if how.kind == "palette":
             return self._render_palette(source, size)
         values, valid = self._values(how.bands, source, size, decibel=how.decibel)
-        if how.kind == "difference":
-            rgb, defined = _difference(values, how)
-            valid &= defined
-        else:
-            rgb = _composite(values, how)
+        rgb, defined = paint(values, how)
+        valid &= defined
         stored = self.nodata is not None and self.dtype == "uint8" and set(how.limits) == {AS_STORED}
         return (rgb if stored or valid.all() else np.where(valid[..., None], rgb, np.uint8(0))), valid
 
@@ -297,7 +295,7 @@ class Raster:
         how = replace(how, decibel=self._needs_decibel(how))
         values, valid = self._sample(how.bands, decibel=how.decibel)
         if how.kind == "radar" and len(values) == 2:
-            values = _with_ratio(values)
+            values = with_ratio(values)
         if self.dtype == "uint8" and not how.decibel and values[:, valid].max(initial=0) > LABEL_MAX:
             return replace(how, limits=(AS_STORED,) * len(values))
         return replace(how, limits=tuple(percentile_limits(band[valid]) for band in values))
@@ -352,23 +350,6 @@ class Raster:
             codes = self._get((1,), source, size, Resampling.nearest)[0]
             valid = self._mask((1,), source, size) & (table[codes][..., 3] > 0)
         return np.where(valid[..., None], table[codes][..., :3], np.uint8(0)), valid
-
-
-def _composite(values: np.ndarray, how: Rendering) -> np.ndarray:
-    if how.kind == "radar" and len(values) == 2:
-        values = _with_ratio(values)
-    channels = [to_bytes(band, limits) for band, limits in zip(values, how.limits, strict=True)]
-    return np.stack(channels if len(channels) == 3 else channels * 3, axis=-1)
-
-
-def _with_ratio(values: np.ndarray) -> np.ndarray:
-    return np.stack([values[0], values[1], values[0] - values[1]])
-
-
-def _difference(values: np.ndarray, how: Rendering) -> tuple[np.ndarray, np.ndarray]:
-    index = normalised_difference(values[0], values[1])
-    low, high = how.limits[0]
-    return ramp(np.clip((index - low) / (high - low), 0, 1), how.colours), np.isfinite(index)
 
 
 def span(offset: int, length: int, cells: int, limit: int) -> tuple[int, int, float, float]:
