@@ -25,7 +25,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: setup
-setup: $(INSTALLED) ## create .venv and install everything but the server into it
+setup: $(INSTALLED) ## create .venv and install everything but vLLM into it
 
 # The CPU or CUDA build of torch is pip's choice; PIP_ARGS passes an index to it (make setup PIP_ARGS="--index-url ...").
 $(INSTALLED): pyproject.toml constraints.txt
@@ -35,7 +35,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	  done; \
 	  test -n "$$found" || { echo "Nadir needs Python 3.11 or newer, and none is on the PATH: install it and run make again." >&2; exit 2; }; \
 	  $$found -m venv $(VENV); }
-	$(PY) -m pip install --quiet --no-compile $(PIP_ARGS) -c constraints.txt -e '.[dev,train,eval,ray]'
+	$(PY) -m pip install --quiet --no-compile $(PIP_ARGS) -c constraints.txt -e '.[dev,train,eval,ray,serve]'
 	@touch $@
 
 .PHONY: demo

@@ -49,7 +49,7 @@ def test_every_import_is_declared(room_sources: list[Any]) -> None:
     assert not missing, "\n".join(missing)
 
 
-@pytest.mark.parametrize("extra", ["core", "train", "eval", "ray", "dev"])
+@pytest.mark.parametrize("extra", ["core", "train", "eval", "ray", "serve", "dev"])
 def test_constraints_pin_what_is_declared(extra: str) -> None:
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pinned = names([line for line in lines if "==" in line and not line.startswith("#")])

@@ -1,0 +1,124 @@
+"""/v1/chat/completions and /v1/models as OpenAI's clients expect them, with the answer's geometry under `nadir`."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Any
+from uuid import uuid4
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, StreamingResponse
+
+from serve.app.answering import Question, answer_pieces, payload, whole_answer
+from serve.app.chat_messages import EXAMPLE, ChatRequest
+from serve.app.services import Owner, Served, Services
+from serve.app.statuses import error_body, status_of
+from serve.errors import MissingError
+from vlm.errors import NadirError
+from vlm.records import Answer
+
+router = APIRouter(tags=["OpenAI"])
+_STARTED = int(time.time())
+Pieces = AsyncGenerator[str | Answer, None]
+
+
+@router.get("/v1/models")
+async def list_models(services: Served) -> dict[str, Any]:
+    """List the model that is served."""
+    return {"object": "list", "data": [_model(services)]}
+
+
+@router.get("/v1/models/{model}")
+async def get_model(model: str, services: Served) -> dict[str, Any]:
+    """Describe the model that is served."""
+    _require_model(model, services)
+    return _model(services)
+
+
+@router.post("/v1/chat/completions", response_model=None, openapi_extra=EXAMPLE)
+async def complete_chat(body: ChatRequest, request: Request, services: Served, owner: Owner) -> Any:
+    """Answer a conversation about images, whole or (`stream`) in pieces.
+
+    Images are `image_url` parts (a data URL, raster:ID, or an address of an allowed host) or `file` parts with the id
+    of a raster. The response carries `nadir`: regions in pixels, GeoJSON, cost, trace and what did not parse.
+    """
+    _require_model(body.model, services)
+    question = body.to_question()
+    head = {"id": f"chatcmpl-{uuid4().hex}", "created": int(time.time()), "model": services.engine.name}
+    if body.stream:
+        pieces = answer_pieces(question, services, owner, request)
+        first = await anext(pieces)
+        usage = bool(body.stream_options and body.stream_options.include_usage)
+        lines = _events(first, pieces, head, question, services, with_usage=usage)
+        return StreamingResponse(lines, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+    answer = await whole_answer(question, services, owner, request)
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": answer.text},
+        "finish_reason": _finish(answer, question),
+        "logprobs": None,
+    }
+    whole = {**head, "object": "chat.completion", "choices": [choice], "usage": _usage(answer)}
+    return JSONResponse({**whole, "nadir": payload(answer, question, services)})
+
+
+async def _events(
+    first: str | Answer,
+    pieces: Pieces,
+    head: dict[str, Any],
+    question: Question,
+    services: Services,
+    *,
+    with_usage: bool,
+) -> AsyncIterator[str]:
+    """Write the answer as server-sent events; the last chunk with a choice carries `nadir`."""
+    chunk = {**head, "object": "chat.completion.chunk"}
+    yield _event({**chunk, "choices": [_choice({"role": "assistant", "content": ""})]})
+    try:
+        async with aclosing(pieces):
+            async for piece in _after(first, pieces):
+                if isinstance(piece, str):
+                    yield _event({**chunk, "choices": [_choice({"content": piece})]})
+                    continue
+                last = {**chunk, "choices": [_choice({}, _finish(piece, question))]}
+                yield _event({**last, "nadir": payload(piece, question, services)})
+                if with_usage:
+                    yield _event({**chunk, "choices": [], "usage": _usage(piece)})
+    except NadirError as error:
+        yield _event(error_body(error, status_of(error), hidden=str(services.store.folder)))
+    yield "data: [DONE]\n\n"
+
+
+async def _after(first: str | Answer, pieces: Pieces) -> AsyncIterator[str | Answer]:
+    yield first
+    async for piece in pieces:
+        yield piece
+
+
+def _event(value: dict[str, Any]) -> str:
+    return f"data: {json.dumps(value, ensure_ascii=False, allow_nan=False)}\n\n"
+
+
+def _choice(delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
+    return {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
+
+
+def _finish(answer: Answer, question: Question) -> str:
+    return "length" if answer.cost is not None and answer.cost.new_tokens >= question.new_tokens else "stop"
+
+
+def _usage(answer: Answer) -> dict[str, int]:
+    prompt, new = (answer.cost.prompt_tokens, answer.cost.new_tokens) if answer.cost is not None else (0, 0)
+    return {"prompt_tokens": prompt, "completion_tokens": new, "total_tokens": prompt + new}
+
+
+def _model(services: Services) -> dict[str, Any]:
+    return {"id": services.engine.name, "object": "model", "created": _STARTED, "owned_by": "nadir"}
+
+
+def _require_model(name: str, services: Services) -> None:
+    if name != services.engine.name:
+        raise MissingError(f"model {name[:60]!r} is not served: expected {services.engine.name!r}")

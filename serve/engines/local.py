@@ -1,0 +1,163 @@
+"""The engine `local`: a checkpoint in this process, by transformers, one question at a time in a thread of its own.
+
+Questions wait in `turns`; torch uses all cores for the one that runs. A question runs as a task apart from whoever
+asked it, so that a client who goes away stops it at the next token and never holds up the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from transformers.generation.streamers import BaseStreamer
+
+from serve.engines.engine import Load, Prompt, Sampling
+from serve.engines.turns import Turns
+from serve.errors import StoppedError
+from serve.settings import Limits
+from vlm.answer import Nadir, View
+from vlm.prompts import Message
+from vlm.records import Answer
+
+_HALF_A_CHARACTER = "\ufffd"
+_LEAST_TEMPERATURE = 0.01
+
+
+class LocalEngine:
+    """Answer prompts with one Nadir in this process."""
+
+    def __init__(self, nadir: Nadir, *, name: str, limits: Limits | None = None) -> None:
+        bounds = limits or Limits()
+        self.name = name
+        self._nadir = nadir
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="nadir-engine")
+        self._turns = Turns(at_once=1, waiting=bounds.waiting, per_owner=bounds.open_per_key)
+        self._jobs: dict[asyncio.Task[Answer], threading.Event] = {}
+
+    @classmethod
+    def from_pretrained(cls, path: Path | None, *, name: str, limits: Limits | None = None) -> Self:
+        """Load the checkpoint of a directory, the built-in one for None; CheckpointError as Nadir.from_pretrained."""
+        return cls(Nadir.from_pretrained(path), name=name, limits=limits)
+
+    def load(self) -> Load:
+        """Count the prompts that wait and the one that is being answered."""
+        return self._turns.load()
+
+    async def generate(self, prompt: Prompt) -> AsyncGenerator[str | Answer, None]:
+        """Yield the text in pieces and at last the answer; closing the generator, or cancelling, stops the work."""
+        loop, pieces = asyncio.get_running_loop(), asyncio.Queue[str | None]()
+        stopped = threading.Event()
+
+        def say(piece: str | None) -> None:
+            loop.call_soon_threadsafe(pieces.put_nowait, piece)
+
+        job = asyncio.create_task(self._answer(prompt, say, stopped))
+        self._jobs[job] = stopped
+        job.add_done_callback(lambda done: self._forget(done, pieces))
+        sent = ""
+        try:
+            while (piece := await pieces.get()) is not None:
+                sent += piece
+                yield piece
+            answer = await job
+            if rest := answer.text[len(sent) :]:
+                yield rest
+            yield answer
+        finally:
+            self._stop(job)
+
+    async def close(self) -> None:
+        """Stop what runs, and wait until the thread has ended."""
+        for job in list(self._jobs):
+            self._stop(job)
+        await asyncio.to_thread(self._thread.shutdown, cancel_futures=True)
+
+    async def _answer(self, prompt: Prompt, say: Callable[[str], None], stopped: threading.Event) -> Answer:
+        async with self._turns.turn(prompt.owner):
+            running = asyncio.get_running_loop().run_in_executor(self._thread, self._run, prompt, say, stopped)
+            return await running
+
+    def _stop(self, job: asyncio.Task[Answer]) -> None:
+        """Stop a job: it leaves the queue at once, and the thread ends it at the next token."""
+        if not job.done():
+            self._jobs[job].set()
+            job.cancel()
+
+    def _forget(self, job: asyncio.Task[Answer], pieces: asyncio.Queue[str | None]) -> None:
+        """Close the pieces of a job that has ended; whoever still listens gets its error by waiting for it."""
+        pieces.put_nowait(None)
+        self._jobs.pop(job, None)
+        if not job.cancelled():
+            job.exception()
+
+    def _run(self, prompt: Prompt, say: Callable[[str], None], stopped: threading.Event) -> Answer:
+        """Read, generate and place, in the engine's thread; StoppedError once nobody listens."""
+        started = time.perf_counter()
+        _require_listener(stopped)
+        view = self._nadir.look(prompt.request)
+        messages = self._messages(prompt, view)
+        _require_listener(stopped)
+        read_ms = (time.perf_counter() - started) * 1000
+        streamer = _Pieces(self._nadir.processor.tokenizer, say, stopped)
+        drawn = _draw(prompt.sampling)
+        return self._nadir.answer([prompt.request], [view], [messages], read_ms=read_ms, streamer=streamer, **drawn)[0]
+
+    def _messages(self, prompt: Prompt, view: View) -> list[Message]:
+        """Build the conversation; what anybody said before is escaped like the question."""
+        nadir, earlier = self._nadir, replace(prompt.request, task=None, regions=())
+        messages: list[Message] = []
+        for index, said in enumerate(prompt.before):
+            asked = replace(earlier, instruction=said.text)
+            if said.role != "user":
+                messages.append({"role": said.role, "content": nadir.processor.escape(said.text)})
+            elif index == prompt.images_at:
+                messages.append(nadir.message(asked, view))
+            else:
+                messages.append({"role": "user", "content": nadir.words(asked, view)})
+        if prompt.images_at is None:
+            return [*messages, nadir.message(prompt.request, view)]
+        return [*messages, {"role": "user", "content": nadir.words(prompt.request, view)}]
+
+
+class _Pieces(BaseStreamer):
+    """Turn the tokens of one answer into text that only grows; half a character waits for its other half."""
+
+    def __init__(self, tokenizer: Any, say: Callable[[str], None], stopped: threading.Event) -> None:
+        self._tokenizer, self._say, self._stopped = tokenizer, say, stopped
+        self._ids: list[int] = []
+        self._sent, self._prompt_seen = 0, False
+
+    def put(self, value: torch.Tensor) -> None:
+        """Take the next token (the prompt comes first); StoppedError once nobody listens."""
+        _require_listener(self._stopped)
+        if not self._prompt_seen:
+            self._prompt_seen = True
+            return
+        self._ids += value.flatten().tolist()
+        text = self._tokenizer.decode(self._ids, skip_special_tokens=True)
+        if len(text) > self._sent and not text.endswith(_HALF_A_CHARACTER):
+            self._say(text[self._sent :])
+            self._sent = len(text)
+
+    def end(self) -> None:
+        """Leave what is not said yet to the answer."""
+
+
+def _require_listener(stopped: threading.Event) -> None:
+    if stopped.is_set():
+        raise StoppedError("the answer was stopped: nobody waits for it any more")
+
+
+def _draw(sampling: Sampling) -> dict[str, Any]:
+    """Give the options of transformers' generate; a seed counts from here on, in the engine's one thread."""
+    if sampling.temperature < _LEAST_TEMPERATURE:
+        return {}
+    torch.manual_seed(sampling.seed)
+    return {"do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p}
