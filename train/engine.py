@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import vlm.compat  # noqa: F401  # isort: skip
 
+import logging
 import os
 import zlib
 from collections.abc import Mapping
@@ -19,9 +20,10 @@ from typing import Any, Literal, Protocol, cast
 import torch
 from torch import nn
 
+from train.shards import MOMENTS, STATE, Layout, Stretch, open_states, read_header
 from vlm.errors import CheckpointError
 
-STATE = "state.pt"
+LOG = logging.getLogger("nadir.train")
 SAMPLED = 64
 """Numbers of a frozen tensor that its checksum is of."""
 
@@ -115,32 +117,80 @@ class PlainEngine:
         """Clip the gradient, take the optimizer's step unless it is not finite, and give the norm before clipping."""
         norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm))
         if norm < float("inf"):
+            self._reach_all()
             self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         return norm
 
+    def _reach_all(self) -> None:
+        """Let a step that does not reach a part of the model, as one without pairs of dates, be one of gradient zero.
+
+        So it is in DeepSpeed's flat groups, where momentum runs on and every step counts. What no step has reached yet
+        is left alone.
+        """
+        state = self.optimizer.state
+        taken = max((float(held["step"]) for held in state.values()), default=0.0)
+        for one in (one for group in self.optimizer.param_groups for one in group["params"]):
+            if one.grad is None and one in state:
+                one.grad = torch.zeros_like(one)
+            elif one.grad is not None and one not in state and taken:
+                state[one] = {"step": torch.tensor(taken), **{kind: torch.zeros_like(one) for kind in MOMENTS}}
+
     def save(self, folder: Path, notes: Mapping[str, Any]) -> None:
         """Write what trains, the optimizer's state and `notes` to `folder`."""
+        names = {id(tensor): name for name, tensor in self.model.named_parameters()}
         trained = {name: tensor.detach() for name, tensor in self.model.named_parameters() if tensor.requires_grad}
-        state = {"trained": trained, "optimizer": self.optimizer.state_dict()}
-        torch.save({**state, "identity": asdict(self._identity), "notes": dict(notes)}, folder / STATE)
+        state = {
+            "trained": trained,
+            "optimizer": self.optimizer.state_dict(),
+            "names": [names[id(one)] for group in self.optimizer.param_groups for one in group["params"]],
+            "identity": asdict(self._identity),
+            "notes": dict(notes),
+        }
+        torch.save(state, folder / STATE)
 
     def load(self, folder: Path) -> dict[str, Any]:
-        """Go on from what `save` wrote, and give its notes; raises CheckpointError for another model's."""
-        if not (folder / STATE).exists():
-            raise CheckpointError(
-                f"the checkpoint {folder} was written by several processes, this run has one: start it by the launcher "
-                "that wrote it, or go on from the weights in model/ by --start"
-            )
+        """Go on from a checkpoint and give its notes; what several processes wrote is put together.
+
+        Raises CheckpointError for another model's.
+        """
+        header = read_header(folder)
+        self._identity.check(Identity(**header.identity), folder)
+        if not check_layout(header.layout, Layout(1, None), folder):
+            self._put_together(folder)
+            return header.notes
         state = torch.load(folder / STATE, map_location="cpu", weights_only=True)
-        self._identity.check(Identity(**state["identity"]), folder)
         self.model.load_state_dict(state["trained"], strict=False)
         self.optimizer.load_state_dict(state["optimizer"])
-        return cast(dict[str, Any], state["notes"])
+        return header.notes
+
+    def _put_together(self, folder: Path) -> None:
+        states = open_states(folder)
+        for name, one in self.model.named_parameters():
+            if one.requires_grad:
+                flat = torch.zeros(one.numel())
+                found = states.fill(flat, [Stretch(name, 0, 0, one.numel())])
+                one.data.copy_(flat.view(one.shape))
+                moments = {kind: torch.empty_like(one).copy_(found[kind].view(one.shape)) for kind in MOMENTS}
+                if moments[MOMENTS[-1]].any():
+                    self.optimizer.state[one] = {"step": found["step"], **moments}
 
     def whole(self) -> AbstractContextManager[Any]:
         """Hold all weights together for as long as the context lasts: one process always does."""
         return nullcontext()
+
+
+def check_layout(written: Layout, here: Layout, folder: Path) -> bool:
+    """Tell whether a checkpoint was written by processes like these; CheckpointError where others cannot take it on."""
+    if written == here:
+        return True
+    if not (written.known and here.known):
+        raise CheckpointError(
+            f"the checkpoint {folder} was written with {written}, this run has {here}: only zero 1, 2, 3 and python "
+            "alone take on each other's; start as it was written, or go on from the weights in model/ by --start"
+        )
+    LOG.info("%s was written with %s: its states are shared out anew to %s", folder, written, here)
+    return False
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import vlm.compat  # noqa: F401  # isort: skip
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -15,12 +15,12 @@ from typing import Any, Final, cast
 import torch
 from torch import nn
 
-from train.engine import EngineSettings, Identity, choose_device, count_processes
-from vlm.errors import CheckpointError
+from train.engine import EngineSettings, Identity, check_layout, choose_device, count_processes
+from train.shards import LAYOUT, TAG, Layout, Stretch, cut_evenly, open_states, read_header
 
-TAG: Final = "deepspeed"
-LAYOUT: Final = "layout.json"
-"""File that says how many processes share a checkpoint, by which ZeRO stage, and which model's it is."""
+SHARED_MEMORY: Final = "deepspeed_shm_comm"
+"""DeepSpeed's operator for inference on processors: training has no use for it, it needs a compiler, and it waits for
+ever when an earlier compilation was killed and left its lock."""
 
 
 def deepspeed_json(settings: EngineSettings) -> dict[str, Any]:
@@ -55,8 +55,9 @@ class DeepSpeedEngine:
     def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, settings: EngineSettings) -> None:
         import deepspeed
 
+        deepspeed.ops.__compatible_ops__[SHARED_MEMORY] = False
         self.device, self.ranks, self.rank = choose_device(), count_processes(), int(os.environ.get("RANK", 0))
-        self._own, self._zero = model, settings.zero
+        self._own, self._layout = model, Layout(self.ranks, settings.zero)
         self._identity = Identity.of(model)
         self.model, *_ = deepspeed.initialize(model=model, optimizer=optimizer, config=deepspeed_json(settings))
 
@@ -82,40 +83,54 @@ class DeepSpeedEngine:
 
     def save(self, folder: Path, notes: Mapping[str, Any]) -> None:
         """Write DeepSpeed's checkpoint, with `notes` and the layout it was written in, to `folder`."""
-        self._engine.save_checkpoint(
-            str(folder),
-            tag=TAG,
-            client_state={"notes": dict(notes)},
-            save_latest=False,
-            exclude_frozen_parameters=True,
-        )
+        self._engine.save_checkpoint(str(folder), tag=TAG, save_latest=False, exclude_frozen_parameters=True)
         if self.rank == 0:
-            (folder / LAYOUT).write_text(json.dumps({**self._layout(), "identity": asdict(self._identity)}))
+            said = {**asdict(self._layout), "identity": asdict(self._identity), "notes": dict(notes)}
+            (folder / LAYOUT).write_text(json.dumps(said))
 
     def load(self, folder: Path) -> dict[str, Any]:
-        """Go on from DeepSpeed's checkpoint; one of another number of processes or ZeRO stage is refused."""
-        written = json.loads((folder / LAYOUT).read_text()) if (folder / LAYOUT).exists() else {}
-        identity = written.pop("identity", None)
-        if written != self._layout():
-            raise CheckpointError(
-                f"the checkpoint {folder} was written with {_say(written)}, this run has {_say(self._layout())}: "
-                "start as many processes with the same zero stage, or go on from the weights in model/ by --start"
-            )
-        self._identity.check(Identity(**identity), folder)
-        _, state = self._engine.load_checkpoint(str(folder), tag=TAG, load_module_strict=False)
-        return cast(dict[str, Any], state["notes"])
+        """Go on from a checkpoint; of another number of processes or ZeRO stage, every process finds its own parts."""
+        header = read_header(folder)
+        self._identity.check(Identity(**header.identity), folder)
+        if check_layout(header.layout, self._layout, folder):
+            self._engine.load_checkpoint(str(folder), tag=TAG, load_module_strict=False)
+        else:
+            self._share_out(folder)
+        return header.notes
+
+    def _share_out(self, folder: Path) -> None:
+        """Take from another layout's checkpoint what this process keeps."""
+        states, zero = open_states(folder), self._engine.optimizer
+        if self._layout.zero == 3:
+            zero.checkpoint_event_prologue()
+        for flat, stretches in self._flats():
+            zero.optimizer.state[flat] = states.fill(flat, stretches)
+        if self._layout.zero == 3:
+            zero.load_state_dict([zero.state_dict()] * self.ranks)
+            zero.checkpoint_event_epilogue()
+        else:
+            zero.update_lp_params()
+
+    def _flats(self) -> Iterator[tuple[torch.Tensor, list[Stretch]]]:
+        """Yield the flat tensors that this process's optimizer steps, and what of them belongs to which parameter."""
+        names, zero = {id(one): name for name, one in self._own.named_parameters()}, self._engine.optimizer
+        if self._layout.zero == 3:
+            for flat, group in zip(zero.fp32_partitioned_groups_flat, zero.fp16_groups, strict=True):
+                yield flat, cut_evenly([(names[id(one)], one.ds_numel) for one in group], self.rank, self.ranks)
+            return
+        groups = zero.bf16_groups if hasattr(zero, "bf16_groups") else zero.bit16_groups
+        for group, held in zip(groups, zero.optimizer.param_groups, strict=True):
+            found = []
+            for one in group:
+                if (piece := one._hp_mapping) is not None:
+                    whole, kept = piece.lp_fragment_address, piece.hp_fragment_address
+                    found.append(Stretch(names[id(one)], whole.start, kept.start, kept.numel))
+            yield held["params"][0], found
 
     def whole(self) -> AbstractContextManager[Any]:
         """Gather the weights of ZeRO-3 for as long as the context lasts."""
-        if self._zero < 3:
+        if self._layout.zero != 3:
             return nullcontext()
         import deepspeed
 
         return cast(AbstractContextManager[Any], deepspeed.zero.GatheredParameters(list(self._own.parameters())))
-
-    def _layout(self) -> dict[str, int]:
-        return {"processes": self.ranks, "zero": self._zero}
-
-
-def _say(layout: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in layout.items()) or "python alone"
