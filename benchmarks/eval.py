@@ -259,8 +259,8 @@ def run_retrieval(scale: float, folder: Path) -> Result:
     right = group_captions(owners, images)
 
     def ours() -> np.ndarray:
-        forth = rank_right(block_of_matrix(matrix), right, captions, later_first=True)
-        back = rank_columns(matrix, owners, later_first=True)
+        forth = rank_right(block_of_matrix(matrix), right, captions, later_first=True).rank
+        back = rank_columns(matrix, owners, later_first=True).rank
         return np.array([(ranks < step).mean() for ranks in (forth, back) for step in STEPS])
 
     size = f"{images:,} images x {captions:,} captions"

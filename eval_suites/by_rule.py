@@ -51,7 +51,7 @@ def build_rule_scorer(
         )
         known = {measure.name for measure in scores.measures}
         rates = [rate for rate in score_rates(rows, geometry=geometry) if rate.name not in known]
-        return Scored(rows, (*scores.measures, *rates), scores.tables)
+        return Scored(rows, (*scores.measures, *rates), scores.tables, scores.ties)
 
     return score
 

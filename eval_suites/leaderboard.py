@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from eval_suites.baselines import BLIND
@@ -33,6 +34,12 @@ def leaderboard_line(result: dict[str, Any]) -> str:
         result.get("commit", ""),
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def write_tie(tie: Mapping[str, Any]) -> str:
+    """Write how a rule breaks ties, how many there are, and what the measure would be at both ends."""
+    head = f"Ties of {tie['measure']}: {tie['rule']}; {tie['n']} here"
+    return f"{head}, {tie['lowest']:.4f} if all were lost, {tie['highest']:.4f} if all were won" if tie["n"] else head
 
 
 def write_value(value: dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from eval_suites.cases import Case, CaseFile
 from eval_suites.images import frames
-from eval_suites.leaderboard import HEAD, leaderboard_line, write_value
+from eval_suites.leaderboard import HEAD, leaderboard_line, write_tie, write_value
 from eval_suites.masks import FILES, target_regions
 from vlm.codecs import parse_text
 from vlm.errors import RasterError
@@ -55,7 +55,7 @@ def write_page(folder: Path, result: dict[str, Any], file: CaseFile, *, dialect:
     sections = [(title, [_card(known[row["id"]], row, dialect) for row in some]) for title, some in picked.items()]
     environment = Environment(loader=PackageLoader("eval_suites", "."), autoescape=True, trim_blocks=True)
     page = environment.get_template("report.html.jinja").render(
-        result=result, sections=sections, write=write_value, colours=PALETTE[:2]
+        result=result, sections=sections, write=write_value, write_tie=write_tie, colours=PALETTE[:2]
     )
     write_text(folder / "leaderboard.md", f"{HEAD}\n{leaderboard_line(result)}\n")
     return write_text(folder / "report.html", page)

@@ -182,6 +182,7 @@ def _numbers(suite: Suite, file: CaseFile, cases: Sequence[Case], judged: Mappin
         "gain_over_blind": asdict(_gain(scored, blind, suite.headline, groups)) if blind else None,
         "baselines": baselines,
         "tables": {title: _table(cells, groups) for title, cells in tables.items()},
+        "ties": [asdict(one) for one in scored.ties],
     }
 
 

@@ -11,8 +11,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Literal
 
+import numpy as np
+
 from eval_suites.cases import Case
 from eval_suites.measure import Measure, build_mean
+from eval_suites.rules.ties import HIT, overlap_ties
 from eval_suites.scored import Row, Scored, Scorer, Training, score_rates
 from vlm.codecs import ParsedText, parse_text
 from vlm.geometry import Geometry, iou, to_hbb, to_obb
@@ -38,9 +41,9 @@ def score_boxes(
     del training
     rows = tuple(_judge(case, output or "", dialect, kind) for case, output in zip(cases, outputs, strict=True))
     ious = [row.score for row in rows]
-    return Scored(
-        rows, (*box_measures(cases, ious, [value >= THRESHOLD for value in ious]), *score_rates(rows, geometry=True))
-    )
+    measures = box_measures(cases, ious, [value >= THRESHOLD for value in ious])
+    ties = overlap_ties("Acc@.5", np.array(ious), THRESHOLD, rule=HIT)
+    return Scored(rows, (*measures, *score_rates(rows, geometry=True)), ties=(ties,))
 
 
 def box_measures(cases: Sequence[Case], ious: Sequence[float], hits: Sequence[float]) -> tuple[Measure, ...]:

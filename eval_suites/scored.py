@@ -31,12 +31,27 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Ties:
+    """Say how a rule breaks the ties of a measure: in words, how many there are, and the measure at both ends.
+
+    `lowest`: all are broken against the answers, `highest`: all for them. The measure lies between the two.
+    """
+
+    measure: str
+    rule: str
+    n: int
+    lowest: float
+    highest: float
+
+
+@dataclass(frozen=True, slots=True)
 class Scored:
-    """Hold the rows in the order of the cases, the measures over them, and tables of one measure by category."""
+    """Hold the rows in the order of the cases, the measures over them, tables of one measure by category, and ties."""
 
     rows: tuple[Row, ...]
     measures: tuple[Measure | Number, ...]
     tables: Mapping[str, Mapping[str, Measure | Number]] = field(default_factory=dict)
+    ties: tuple[Ties, ...] = ()
 
     def find(self, name: str) -> Measure | Number:
         """Give the measure of that name."""

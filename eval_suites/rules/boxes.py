@@ -29,6 +29,7 @@ from eval_suites.rules.shape_values import (
     size_of,
 )
 from eval_suites.rules.tables import group_by, mean_of, sum_ratio
+from eval_suites.rules.ties import HIT, MISS, overlap_ties, that_matter
 from eval_suites.scored import Row
 from vlm.errors import DataError
 
@@ -75,7 +76,11 @@ def score_boxes(loaded: Loaded, options: Options, *, protocol: BoxProtocol) -> S
         measures.append(mean_of("refusals", ~there))
     first = next(iter(hits))
     tables = group_by(entries, lambda where: mean_of(first, hits[first], where=where), title=first)
-    return Scores(_rows(found, target, there, iou), tuple(measures), tables)
+    ties = [
+        overlap_ties(name, np.where(there, overlap.iou, 0), step, rule=TIE_RULES[protocol.hit], where=where)
+        for name, step in zip(hits, protocol.thresholds, strict=True)
+    ]
+    return Scores(_rows(found, target, there, iou), tuple(measures), tables, that_matter(ties[0], ties[1:]))
 
 
 def read_plain(entry: Entry, options: Options, *, usual: Size | None = None) -> tuple[Numbers | None, Numbers]:
@@ -205,6 +210,7 @@ def _text(box: Sequence[float]) -> str:
     return ", ".join(f"{number:g}" for number in box)
 
 
+TIE_RULES = {reaches: HIT, exceeds: MISS, at_least: "float32 decides an overlap within 1e-5 of the threshold (>=)"}
 VRSBENCH = BoxProtocol(
     read_hundredths, overlap_plus_one, reaches, (0.5, 0.7), usual=VRSBENCH_SIZE, cumulate_misses=False
 )

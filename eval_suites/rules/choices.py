@@ -24,6 +24,7 @@ from eval_suites.rules.letters import (
     read_xlrs,
 )
 from eval_suites.rules.rule import Number, Rule, Scores
+from eval_suites.rules.ties import letter_ties
 from eval_suites.scored import score_rates
 
 XLRS_TASKS: Final = (
@@ -50,7 +51,7 @@ QUERY = Field("query", ("query", "question", "prompt", "text"))
 Decide = Callable[[str, Entry], Verdict]
 
 
-def score_xlrs(loaded: Loaded, options: Options, *, decide: Decide) -> Scores:
+def score_xlrs(loaded: Loaded, options: Options, *, decide: Decide, tie: str) -> Scores:
     """Give the micro mean, the macro mean over the 13 tasks (one without rows counts as 0), and a table of tasks."""
     rows = judge_entries(loaded, options, decide)
     values, tasks = [row.score for row in rows], [entry.category for entry in loaded.entries]
@@ -60,7 +61,8 @@ def score_xlrs(loaded: Loaded, options: Options, *, decide: Decide) -> Scores:
         build_macro_mean("macro over present tasks", values, tasks),
         *score_rates(rows),
     )
-    return Scores(rows, measures, {"accuracy by task": tabulate(values, tasks)})
+    ties = (letter_ties("micro", loaded, rows, options, rule=tie),)
+    return Scores(rows, measures, {"accuracy by task": tabulate(values, tasks)}, ties)
 
 
 def decide_equal_sets(text: str, entry: Entry) -> Verdict:
@@ -110,12 +112,14 @@ def score_geobench(loaded: Loaded, options: Options) -> Scores:
             entry.prediction if isinstance(entry.prediction, list) and entry.prediction else [entry.prediction]
         )
     )
-    judged = judge_entries(replace(loaded, entries=pairs), options, decide_letter)
+    asked = replace(loaded, entries=pairs)
+    judged = judge_entries(asked, options, decide_letter)
+    ties = (letter_ties("accuracy", asked, judged, options, rule=_STARTS),)
     remaining = iter(judged)
     counts = [len(e.prediction) if isinstance(e.prediction, list) and e.prediction else 1 for e in loaded.entries]
     groups = [[next(remaining) for _ in range(count)] for count in counts]
     rows = [replace(group[0], score=sum(row.score for row in group) / len(group)) for group in groups]
-    scores = score_accuracy(loaded, rows, by="task", macro="mean of tasks")
+    scores = replace(score_accuracy(loaded, rows, by="task", macro="mean of tasks"), ties=ties)
     if max(counts) == 1:
         return scores
     total = [sum(row.score for row in group) for group in groups]
@@ -130,7 +134,8 @@ def _paraphrases(prediction: Any) -> list[Any]:
 def score_choice(loaded: Loaded, options: Options) -> Scores:
     """Score letters by CHOICE's template rule and, where the target is a polygon, boxes by overlap > 0.5."""
     rows = judge_entries(loaded, options, _decide_choice)
-    scores = score_accuracy(loaded, rows, by="task", macro="mean of tasks")
+    ties = (letter_ties("accuracy", loaded, rows, options, rule=_CUES),)
+    scores = replace(score_accuracy(loaded, rows, by="task", macro="mean of tasks"), ties=ties)
     grounded = [parse_polygon(entry.target) is not None for entry in loaded.entries]
     if not any(grounded):
         return scores
@@ -202,26 +207,34 @@ def _option_text(query: str, label: str, choices: Any) -> str:
     return match[1].strip() if match else ""
 
 
+_EQUAL = "of several letters none counts, where one is right"
+_SHARED = "of several letters the right one is enough, where one is right"
+_FIRST = "of several letters the first one counts"
+_ANYWHERE = "of several letters the right one is enough"
+_STARTS = "of several letters that one counts with which the answer starts, else the first that stands alone"
+_CUES = "of several letters the first behind a word such as `answer` counts, else the right one's own text decides"
 _MME_ODDITY = "an empty answer is read as A, the letter of the first choice; a missing one is wrong"
 
 
-def _mme_rule(protocol: str, source: str, decide: Decide, *aliases: str, odd: bool = True) -> Rule:
-    score = partial(_score_mme, decide=decide)
+def _mme_rule(protocol: str, source: str, decide: Decide, *aliases: str, odd: bool = True, tie: str = _FIRST) -> Rule:
+    score = partial(_score_mme, decide=decide, tie=tie)
     return Rule(("mme-rs",), protocol, source, "micro", score, (CHOICES, SUBTASK, MME_CATEGORY),
                 read_remote_sensing, aliases, oddity=_MME_ODDITY if odd else "")  # fmt: skip
 
 
-def _score_mme(loaded: Loaded, options: Options, *, decide: Decide) -> Scores:
+def _score_mme(loaded: Loaded, options: Options, *, decide: Decide, tie: str) -> Scores:
     rows = judge_entries(loaded, options, decide)
-    return score_accuracy(loaded, rows, by="category", name="micro", macro="mean of categories")
+    scores = score_accuracy(loaded, rows, by="category", name="micro", macro="mean of categories")
+    return replace(scores, ties=(letter_ties("micro", loaded, rows, options, rule=tie),))
 
 
 RULES: Final = (
     Rule(("xlrs",), "lmms", "EvolvingLMMs-Lab/lmms-eval @75571cfe tasks/xlrs: equal sets of letters; macro "
-         "over 13 tasks", "micro", partial(score_xlrs, decide=decide_equal_sets),
+         "over 13 tasks", "micro", partial(score_xlrs, decide=decide_equal_sets, tie=_EQUAL),
          aliases=("lmms set-equality", "set-equality", "lmms-eval", "exact", "lmms set-equality, micro+macro")),
     Rule(("xlrs",), "intersection", "DeepEyes/GeoEyes family: a letter in common, equality for several "
-         "right options; their judge for these is not asked", "micro", partial(score_xlrs, decide=decide_intersection),
+         "right options; their judge for these is not asked", "micro",
+         partial(score_xlrs, decide=decide_intersection, tie=_SHARED),
          aliases=("xlrs-intersection", "intersection+judge", "set-intersection", "geoeyes", "tbv")),
     _mme_rule("official", "yfzhang114/MME-RealWorld @87096fcf eval_your_results.py: first capital A to E, else the "
               "choice that holds the text", decide_official, "official letter rule", "letter", "mme"),
@@ -230,7 +243,7 @@ RULES: Final = (
     _mme_rule("imagerag", "om-ai-lab/ImageRAG @260900a8 eval_your_results.py: the official rule behind the last prefix",
               decide_imagerag),
     _mme_rule("contain", "VisionXLab/RSCoVLM @c5072823: the target's letter anywhere in the answer", decide_contained,
-              "rscovlm", "gt in output", odd=False),
+              "rscovlm", "gt in output", odd=False, tie=_ANYWHERE),
     Rule(("choice",), "template", "ShawnAn-WHU/CHOICE @eb6c4304 evaluator.py: letter by template, else text of the "
          "option; grounding IoU > 0.5 of box and polygon", "accuracy", score_choice, (QUERY, CHOICES),
          aliases=("template rule", "official", "rule"), empty=1.0,

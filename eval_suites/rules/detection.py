@@ -41,11 +41,23 @@ class Matches:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ranked:
-    """Hold the found objects of one class, best first: image and right or wrong of each, and the number of targets."""
+    """Hold the found objects of one class, best first: image, right or wrong and score of each, number of targets."""
 
     images: np.ndarray
     right: np.ndarray
     targets: np.ndarray
+    scores: np.ndarray
+
+    def turn_ties(self, *, wrong_first: bool) -> Ranked:
+        """Give the same objects with those of one score in the order that is worst, or best."""
+        order = np.lexsort((self.right if wrong_first else ~self.right, -self.scores))
+        return Ranked(self.images[order], self.right[order], self.targets, self.scores[order])
+
+    def count_ties(self) -> int:
+        """Count the objects whose score right and wrong ones have."""
+        number = np.unique(self.scores, return_inverse=True)[1]
+        right, all_of = np.bincount(number, weights=self.right), np.bincount(number)
+        return int(all_of[(right > 0) & (right < all_of)].sum())
 
 
 def match_objects(found: Objects, targets: Objects) -> Matches:
@@ -75,7 +87,7 @@ def rank_objects(
     ranked = []
     for label in range(classes):
         chosen = order[ordered == label]
-        ranked.append(Ranked(found.images[chosen], right[chosen], counted[label]))
+        ranked.append(Ranked(found.images[chosen], right[chosen], counted[label], scores[chosen]))
     return tuple(ranked)
 
 

@@ -32,7 +32,7 @@ from eval_suites.rules.detection import (
 )
 from eval_suites.rules.rule import Number, Rule, Scores
 from eval_suites.rules.shape_values import payload, read_shapes, size_of
-from eval_suites.scored import Row
+from eval_suites.scored import Row, Ties
 from vlm.codecs import parse_text
 from vlm.geometry import to_quad
 
@@ -71,8 +71,18 @@ def score_detection(loaded: Loaded, options: Options, *, confidences: bool) -> S
         Measure("mean recall", parts, partial(_of_matrix, formula=lambda precision, recall: recall)),
     ]
     measures = (named[1], named[0], *named[2:]) if confidences else (named[0], *named[2:], named[1])
+    ties = _ties(measures[0].name, ranked if confidences else plain)
     tables = {"AP_nc by class": _by_class(plain, scene), "AP by class": _by_class(ranked, scene)}
-    return Scores(_rows(loaded, scene, plain), measures, tables)
+    return Scores(_rows(loaded, scene, plain), measures, tables, (ties,))
+
+
+def _ties(name: str, ranked: tuple[Ranked, ...]) -> Ties:
+    """Count the objects of one score among which some are right and some are wrong."""
+    ends = [
+        mean_average_precision(tuple(one.turn_ties(wrong_first=first) for one in ranked)) for first in (True, False)
+    ]
+    words = "objects of one score keep the order of the images, and that of the answer"
+    return Ties(name, words, sum(one.count_ties() for one in ranked), *ends)
 
 
 def build_scene(loaded: Loaded, options: Options) -> Scene:

@@ -29,6 +29,8 @@ _FALLBACKS: Final = (
     (None, ANY),
 )
 _FIRST_LETTER = re.compile(r"^\W*([A-Ea-e])(?:\W|$)")
+# An A before a word in lower case is an article, unless that word joins letters.
+_NAMED_LETTER = re.compile(r"\b(?:([B-E])|(A)(?!\s+(?!(?:and|or)\b)[a-z]))\b")
 _LONE_LETTER = re.compile(r"\b([A-E])\b")
 _CHOICE_CUES = re.compile(r"(?:answer|Answer|could be|would be|Correct option).*?([ABCD])", re.DOTALL)
 _CHOICE_CUE = re.compile(r"answer|Answer|could be|would be|Correct option")
@@ -94,6 +96,13 @@ def read_letter(text: str) -> str:
     """Give the letter that an answer starts with, else the first capital A to E that stands alone, else nothing."""
     match = _FIRST_LETTER.search(text) or _LONE_LETTER.search(text)
     return match[1].upper() if match else ""
+
+
+def named_letters(text: str) -> frozenset[str]:
+    """Give the capital letters A to E that stand alone in a text, or follow each other alone in it ("AC")."""
+    if set(text.strip()) <= set("ABCDE, "):
+        return frozenset(text) & frozenset("ABCDE")
+    return frozenset(found[1] or found[2] for found in _NAMED_LETTER.finditer(text))
 
 
 def _strip_prefixes(text: str, prefixes: Sequence[str]) -> str:

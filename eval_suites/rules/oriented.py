@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from eval_suites.readers.loaded import Entry, Field, Loaded, Options, text_of
-from eval_suites.rules.overlap import clockwise, divide, match_quads, overlap_quads, reaches
+from eval_suites.rules.overlap import clockwise, divide, exceeds, match_quads, overlap_quads, reaches
 from eval_suites.rules.rule import Rule, Scores
 from eval_suites.rules.shape_values import (
     SIZE_FIELDS,
@@ -28,7 +28,8 @@ from eval_suites.rules.shape_values import (
     require_size,
 )
 from eval_suites.rules.tables import group_by, mean_of, sum_ratio
-from eval_suites.scored import Row
+from eval_suites.rules.ties import HIT, overlap_ties, that_matter
+from eval_suites.scored import Row, Ties
 
 DIGITS = re.compile(r"\[\s*(\d+(?:,\s*\d+)*)\s*\]")
 GEOCHAT = re.compile(r"\{<")
@@ -66,7 +67,7 @@ def score_earthdial(loaded: Loaded, options: Options, *, threshold: float = 0.5,
     wanted = [_digit_boxes(entry.target) for entry in entries]
     five = [[(*box[:4], 0.0) if flat else box for box in boxes if len(box) == BOX_NUMBERS] for boxes in said]
     sets = _collect(five, [[box for box in boxes if len(box) == BOX_NUMBERS] for boxes in wanted])
-    i, _, _ = match_quads(sets.found, sets.found_rows, sets.wanted, sets.wanted_rows, threshold=threshold)
+    i, _, iou = match_quads(sets.found, sets.found_rows, sets.wanted, sets.wanted_rows, threshold=threshold)
     hits = np.bincount(sets.found_rows[np.unique(i)], minlength=sets.rows)
     predicted = np.array([len(boxes) for boxes in said])
     single = np.array([len(boxes) == 1 for boxes in wanted], bool)
@@ -89,14 +90,19 @@ def score_earthdial(loaded: Loaded, options: Options, *, threshold: float = 0.5,
         )
         for hit, count, boxes in zip(hits.tolist(), predicted.tolist(), wanted, strict=True)
     )
-    return Scores(rows, measures, tables)
+    sure, total = len(np.unique(i[exceeds(iou, threshold)])), max(1, int(predicted.sum()))
+    ties = Ties("precision", HIT, int(hits.sum()) - sure, sure / total, float(hits.sum()) / total)
+    return Scores(rows, measures, tables, (ties,))
 
 
 def score_one_to_one(loaded: Loaded, options: Options, *, threshold: float = 0.5) -> Scores:
     """Score F1 over all boxes of all rows, each box paired with one object at most, as many pairs as possible."""
     sets = read_sets(loaded, options)
-    i, j, _ = match_quads(sets.found, sets.found_rows, sets.wanted, sets.wanted_rows, threshold=threshold)
-    right = np.bincount(sets.found_rows[_most_pairs(i, j, len(sets.found), len(sets.wanted))], minlength=sets.rows)
+    i, j, iou = match_quads(sets.found, sets.found_rows, sets.wanted, sets.wanted_rows, threshold=threshold)
+    paired = _most_pairs(i, j, len(sets.found), len(sets.wanted))
+    right = np.bincount(sets.found_rows[paired], minlength=sets.rows)
+    above = exceeds(iou, threshold)
+    sure = paired if above.all() else _most_pairs(i[above], j[above], len(sets.found), len(sets.wanted))
     found, wanted = sets.count_found(), sets.count_wanted()
     measures = (
         sum_ratio("F1", 2 * right, found + wanted),
@@ -106,7 +112,9 @@ def score_one_to_one(loaded: Loaded, options: Options, *, threshold: float = 0.5
     tables = group_by(
         loaded.entries, lambda where: sum_ratio("F1", 2 * right * where, (found + wanted) * where), title="F1"
     )
-    return Scores(_f1_rows(right, found, wanted), measures, tables)
+    total = max(1, len(sets.found) + len(sets.wanted))
+    ties = Ties("F1", HIT, len(paired) - len(sure), 2 * len(sure) / total, 2 * len(paired) / total)
+    return Scores(_f1_rows(right, found, wanted), measures, tables, (ties,))
 
 
 def score_grec(loaded: Loaded, options: Options) -> Scores:
@@ -141,7 +149,8 @@ def score_obb(loaded: Loaded, options: Options) -> Scores:
         Row(text_of(shapes), text_of(entry.target), float(value), f"IoU {value:.3f}", unparsed=not shapes)
         for entry, shapes, value in zip(entries, said, iou, strict=True)
     )
-    return Scores(rows, (*measures, mean_of("mIoU", iou)), tables)
+    half, more = (overlap_ties(f"Acc@.{tenths}", iou, tenths / 10, rule=HIT) for tenths in (5, 7))
+    return Scores(rows, (*measures, mean_of("mIoU", iou)), tables, that_matter(half, [more]))
 
 
 def read_sets(loaded: Loaded, options: Options) -> Sets:

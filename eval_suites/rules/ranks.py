@@ -9,6 +9,7 @@ first; clip_benchmark takes torch.topk, where the earlier one does.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,28 +17,43 @@ Block = Callable[[int, int], np.ndarray]
 _VALUES = 1 << 18  # similarities compared at once, so that they stay in the cache
 
 
-def rank_right(block: Block, right: Sequence[np.ndarray], columns: int, *, later_first: bool) -> np.ndarray:
-    """Give for each row how many columns rank before the best of its right ones, (n,) integers; 0 is a hit at 1.
+@dataclass(frozen=True, slots=True, eq=False)
+class Ranks:
+    """Hold for n queries how many others rank before the right one, (n,) integers; 0 is a hit at 1.
+
+    `rank`: ties broken as the source does; `best` and `worst`: all for the right one, all against it.
+    """
+
+    rank: np.ndarray
+    best: np.ndarray
+    worst: np.ndarray
+
+
+def rank_right(block: Block, right: Sequence[np.ndarray], columns: int, *, later_first: bool) -> Ranks:
+    """Rank for each row the best of its right columns.
 
     `block(start, stop)` gives similarities (stop - start, columns), `right` the right columns of each row. A row
     without a right column, or with NaN for it, ranks last.
     """
     rows = max(1, _VALUES // max(1, columns))
     order = np.arange(columns)
-    out = np.empty(len(right), int)
+    out = np.empty((3, len(right)), int)
     for start in range(0, len(right), rows):
         values = np.ascontiguousarray(block(start, min(start + rows, len(right))), np.float32)
-        best, place = _best_right(values, right[start : start + len(values)], later_first=later_first)
+        best, place, alike = _best_right(values, right[start : start + len(values)], later_first=later_first)
         ahead, equal = _count_rows(values > best[:, None]), values == best[:, None]
-        tied = np.flatnonzero(_count_rows(equal) > 1)
+        level = _count_rows(equal)
+        tied = np.flatnonzero(level > 1)
         before = order > place[tied, None] if later_first else order < place[tied, None]
-        ahead[tied] += _count_rows(equal[tied] & before)
-        out[start : start + len(values)] = np.where(np.isfinite(best), ahead, columns)
-    return out
+        own = ahead.copy()
+        own[tied] += _count_rows(equal[tied] & before)
+        found = (own, ahead, ahead + level - alike)
+        out[:, start : start + len(values)] = np.where(np.isfinite(best), found, columns)
+    return Ranks(*out)
 
 
-def rank_columns(matrix: np.ndarray, right: np.ndarray, *, later_first: bool) -> np.ndarray:
-    """Give for each column of a matrix (n, m) how many rows rank before its only right one, right (m,); NaN ranks last.
+def rank_columns(matrix: np.ndarray, right: np.ndarray, *, later_first: bool) -> Ranks:
+    """Rank for each column of a matrix (n, m) its only right row, right (m,); NaN ranks last.
 
     Equals rank_right of the transposed matrix, and reads the matrix in its own order.
     """
@@ -49,12 +65,12 @@ def rank_columns(matrix: np.ndarray, right: np.ndarray, *, later_first: bool) ->
         values = np.asarray(matrix[start : start + step], np.float32)
         ahead += np.add.reduce((values > best).view(np.uint8), axis=0, dtype=np.uint8)
         equal += np.add.reduce((values == best).view(np.uint8), axis=0, dtype=np.uint8)
-    tied = np.flatnonzero(equal > 1)
-    ahead[tied] = rank_right(
+    tied, own = np.flatnonzero(equal > 1), ahead.copy()
+    own[tied] = rank_right(
         lambda start, stop: matrix[:, tied[start:stop]].T, [right[[place]] for place in tied], rows,
         later_first=later_first,
-    )  # fmt: skip
-    return np.where(np.isnan(best), rows, ahead)
+    ).rank  # fmt: skip
+    return Ranks(*np.where(np.isnan(best), rows, (own, ahead, ahead + equal - 1)))
 
 
 def block_of_matrix(matrix: np.ndarray) -> Block:
@@ -80,8 +96,10 @@ def _count_rows(bits: np.ndarray) -> np.ndarray:
     return np.array([np.count_nonzero(row) for row in bits], int)
 
 
-def _best_right(values: np.ndarray, right: Sequence[np.ndarray], *, later_first: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Give the largest right similarity of each row and its column: among equal ones the one that ranks first."""
+def _best_right(
+    values: np.ndarray, right: Sequence[np.ndarray], *, later_first: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Give each row's largest right similarity, its column (of equal ones the first in rank) and how many are equal."""
     counts = np.array([len(columns) for columns in right])
     row = np.repeat(np.arange(len(right)), counts)
     column = np.concatenate([np.asarray(columns, int) for columns in right]) if len(row) else np.zeros(0, int)
@@ -92,4 +110,5 @@ def _best_right(values: np.ndarray, right: Sequence[np.ndarray], *, later_first:
     first = np.unique(row, return_index=True)[1]
     best, place = np.full(len(right), np.nan, np.float32), np.zeros(len(right), int)
     best[row[first]], place[row[first]] = own[first], column[first]
-    return best, place
+    alike = np.bincount(row[own == best[row]], minlength=len(right))
+    return best, place, alike

@@ -18,7 +18,8 @@ from eval_suites.rules.overlap import exceeds, reaches
 from eval_suites.rules.pixels import count_set, lay_on, read_mask, resize_nearest, to_binary
 from eval_suites.rules.rule import Rule, Scores
 from eval_suites.rules.tables import group_by, mean_of, sum_ratio
-from eval_suites.scored import Row
+from eval_suites.rules.ties import HIT, MISS, mean_ties, overlap_ties, that_matter
+from eval_suites.scored import Row, Ties
 
 STEPS = (0.5, 0.6, 0.7, 0.8, 0.9)
 LISA_EPSILON = 1e-5
@@ -61,9 +62,10 @@ def score_rmsin(loaded: Loaded, options: Options, *, grid: tuple[int, int] | Non
     areas = count_areas(loaded, grid=grid)
     iou = np.divide(areas.common, areas.union, out=np.zeros(len(areas.union)), where=areas.union > 0)
     measures = [mean_of("mIoU", iou), sum_ratio("oIoU", areas.common, areas.union)]
-    measures += [mean_of(f"P@{step:g}".replace("0.", "."), reaches(iou, step)) for step in STEPS]
+    measures += [mean_of(_step(step), reaches(iou, step)) for step in STEPS]
     tables = group_by(loaded.entries, lambda where: mean_of("mIoU", iou, where), title="mIoU")
-    return Scores(_rows(loaded, areas, iou), tuple(measures), tables)
+    ties = _ties("mIoU", iou, areas.union == 0, empty="where both masks are empty IoU is 0", exact=HIT)
+    return Scores(_rows(loaded, areas, iou), tuple(measures), tables, ties)
 
 
 def score_lisa(loaded: Loaded, options: Options) -> Scores:
@@ -76,9 +78,20 @@ def score_lisa(loaded: Loaded, options: Options) -> Scores:
     there = np.array([entry.prediction is not None for entry in loaded.entries], bool)
     iou = np.where(areas.union > 0, areas.common / (areas.union + LISA_EPSILON), there.astype(float))
     measures: list[Measure] = [mean_of("gIoU", iou), sum_ratio("cIoU", areas.common, areas.union)]
-    measures += [mean_of(f"P@{step:g}".replace("0.", "."), exceeds(iou, step)) for step in STEPS]
+    measures += [mean_of(_step(step), exceeds(iou, step)) for step in STEPS]
     tables = group_by(loaded.entries, lambda where: mean_of("gIoU", iou, where), title="gIoU")
-    return Scores(_rows(loaded, areas, iou), tuple(measures), tables)
+    ties = _ties("gIoU", iou, there & (areas.union == 0), empty="where both masks are empty IoU is 1", exact=MISS)
+    return Scores(_rows(loaded, areas, iou), tuple(measures), tables, ties)
+
+
+def _ties(name: str, iou: np.ndarray, blank: np.ndarray, *, empty: str, exact: str) -> tuple[Ties, ...]:
+    """Count the pairs of empty masks, and the overlaps of exactly a step."""
+    means = mean_ties(name, np.where(blank, 0.0, iou), np.where(blank, 1.0, iou), rule=empty)
+    return that_matter(means, [overlap_ties(_step(step), iou, step, rule=exact) for step in STEPS])
+
+
+def _step(step: float) -> str:
+    return f"P@{step:g}".replace("0.", ".")
 
 
 def _rows(loaded: Loaded, areas: Areas, iou: np.ndarray) -> tuple[Row, ...]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from eval_suites.measure import Measure
 from eval_suites.readers.loaded import Field, Loaded, Options, Reader
 from eval_suites.readers.pair import read_pairs
-from eval_suites.scored import Row
+from eval_suites.scored import Row, Ties
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Hold one judged row per entry in their order (scored.Row), the measures, and tables of one measure by category.
+    """Hold one judged row per entry in their order (scored.Row), measures, tables of one measure by category, and ties.
 
     `measures` start with the rule's headline. `tables`: title ("accuracy by type") -> category -> measure. Names are
     those of the field (`Acc@.5`, `BLEU-4`, `mIoU`); rates are fractions 0..1, whatever the source prints.
@@ -35,6 +35,7 @@ class Scores:
     rows: tuple[Row, ...]
     measures: tuple[Measure | Number, ...]
     tables: Mapping[str, Mapping[str, Measure | Number]] = field(default_factory=dict)
+    ties: tuple[Ties, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

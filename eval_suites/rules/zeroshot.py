@@ -17,11 +17,12 @@ import numpy as np
 
 from eval_suites.measure import build_macro_mean
 from eval_suites.readers.class_scores import read_class_scores
-from eval_suites.readers.loaded import Loaded, Options, text_of
+from eval_suites.readers.loaded import Entry, Loaded, Options, text_of
 from eval_suites.rules.ranks import normalise
 from eval_suites.rules.rule import Rule, Scores
 from eval_suites.rules.shape_values import payload
 from eval_suites.rules.tables import mean_of
+from eval_suites.rules.ties import mean_ties
 from eval_suites.scored import Row
 
 SKYSCRIPT_TEMPLATES = ("a satellite photo of {}.", "a satellite image of {}")
@@ -77,12 +78,13 @@ def score_scenes(loaded: Loaded, options: Options, *, each_normalised: bool) -> 
     """Score top-1 accuracy over all images, and its mean over the classes."""
     texts = loaded.extras.get("texts")
     classes = None if texts is None else average_descriptions(texts, each_normalised=each_normalised)
-    rows = []
+    rows, ends = [], []
     for entry in loaded.entries:
         said = None if entry.prediction is None else _answer(entry.prediction, classes, options)
         right = said is not None and _plain(said) == _plain(entry.target)
         words = "no prediction" if said is None else "the same class" if right else "another class"
         rows.append(Row(text_of(said), text_of(entry.target), float(right), words, unparsed=said in (None, "")))
+        ends.append(_ends(entry, classes, right=right))
     values = [row.score for row in rows]
     wanted = [row.target for row in rows]
     tables = {
@@ -92,15 +94,29 @@ def score_scenes(loaded: Loaded, options: Options, *, each_normalised: bool) -> 
         }
     }
     measures = (mean_of("accuracy", np.array(values)), build_macro_mean("mean class accuracy", values, wanted))
-    return Scores(tuple(rows), measures, tables)
+    lowest, highest = np.array(ends, float).reshape(-1, 2).T
+    ties = mean_ties("accuracy", lowest, highest, rule="of classes with one score the first is the answer")
+    return Scores(tuple(rows), measures, tables, (ties,))
+
+
+def _ends(entry: Entry, classes: np.ndarray | None, *, right: bool) -> tuple[float, float]:
+    """Give an image's score where ties of its class scores are broken against it, and for it."""
+    if not isinstance(entry.prediction, np.ndarray):
+        return float(right), float(right)
+    scores = _class_scores(entry.prediction, classes)
+    first = np.flatnonzero(scores == scores.max())
+    return float(right and len(first) == 1), float(right or entry.target in first.tolist())
 
 
 def _answer(prediction: Any, classes: np.ndarray | None, options: Options) -> str:
     """Give the class that a prediction names: the largest score's number, or words."""
     if not isinstance(prediction, np.ndarray):
         return text_of(payload(prediction, options)).strip().rstrip(".")
-    scores = prediction if classes is None else classes @ normalise(prediction)
-    return str(int(np.argmax(scores)))
+    return str(int(np.argmax(_class_scores(prediction, classes))))
+
+
+def _class_scores(prediction: np.ndarray, classes: np.ndarray | None) -> np.ndarray:
+    return prediction if classes is None else classes @ normalise(prediction)
 
 
 def _plain(name: Any) -> str:

@@ -15,9 +15,11 @@ import json
 import logging
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from eval_suites.leaderboard import write_tie
 from eval_suites.measure import Measure, Value, score_measures
 from eval_suites.readers.loaded import Entry, Loaded, Options
 from eval_suites.rules.judge import build_judge
@@ -102,6 +104,7 @@ def score_loaded(suite: str, rule: Rule, loaded: Loaded, options: Options) -> tu
         "headline": rule.headline,
         "scores": named,
         "tables": {title: {name: next(values) for name, _ in cells} for title, cells in tables.items()},
+        "ties": [asdict(one) for one in scores.ties],
         "keys": dict(loaded.keys),
         "unpaired": list(loaded.unpaired),
     }
@@ -156,6 +159,8 @@ def _log(result: Mapping[str, Any], loaded: Loaded) -> None:
         LOG.info("%s", title)
         for name, value in cells.items():
             LOG.info("  %-30s %s", name[:60], _written(value))
+    for tie in result["ties"]:
+        LOG.info("%s", write_tie(tie))
     if "oddity" in result:
         LOG.info("note: %s", result["oddity"])
 

@@ -68,7 +68,9 @@ def headline(rule: Rule, loaded: Loaded) -> float:
     first = scores.measures[0]
     assert first.name == rule.headline
     groups = [entry.group for entry in loaded.entries]
-    return score_measure(first, groups, draws=2).value if isinstance(first, Measure) else first.value
+    value = score_measure(first, groups, draws=2).value if isinstance(first, Measure) else first.value
+    assert all(tie.lowest - 1e-6 <= value <= tie.highest + 1e-6 for tie in scores.ties if tie.measure == first.name)
+    return value
 
 
 def change(loaded: Loaded, place: int, prediction: Any) -> Loaded:

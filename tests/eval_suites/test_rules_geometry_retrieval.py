@@ -32,9 +32,13 @@ def test_ranks_are_those_of_a_stable_sort(later_first: bool, monkeypatch: pytest
     matrix = generator.integers(0, 6, (20, 30)) / 8  # many ties
     right = [np.sort(generator.choice(30, size=1 + n % 4, replace=False)) for n in range(20)]
     found = ranks.rank_right(ranks.block_of_matrix(matrix), right, 30, later_first=later_first)
-    for row, columns, rank in zip(matrix, right, found, strict=True):
+    for place, (row, columns) in enumerate(zip(matrix, right, strict=True)):
         order = np.argsort(row, kind="stable")[::-1] if later_first else np.argsort(-row, kind="stable")
-        assert rank == min(np.flatnonzero(order == column)[0] for column in columns)
+        assert found.rank[place] == min(np.flatnonzero(order == column)[0] for column in columns)
+        wrong = np.delete(row, columns)
+        ends = [np.count_nonzero(wrong > row[columns].max()), np.count_nonzero(wrong >= row[columns].max())]
+        assert [found.best[place], found.worst[place]] == ends
+        assert ends[0] <= found.rank[place] <= ends[1]
 
 
 @pytest.mark.parametrize("later_first", [True, False])
@@ -45,7 +49,8 @@ def test_columns_rank_as_the_rows_of_the_transposed_matrix(later_first: bool, mo
     matrix[right[3], 3] = np.nan
     found = ranks.rank_columns(matrix, right, later_first=later_first)
     rows = ranks.rank_right(ranks.block_of_matrix(matrix.T), right[:, None], 20, later_first=later_first)
-    assert np.array_equal(found, rows) and found[3] == 20
+    for side in ("rank", "best", "worst"):
+        assert np.array_equal(getattr(found, side), getattr(rows, side)) and getattr(found, side)[3] == 20
 
 
 def test_embeddings_rank_as_their_similarities() -> None:
@@ -54,13 +59,13 @@ def test_embeddings_rank_as_their_similarities() -> None:
     right = group_captions(np.arange(60) // 5, 12)
     matrix = ranks.normalise(images) @ ranks.normalise(texts).T
     blocks = ranks.block_of_embeddings(images, texts), ranks.block_of_matrix(matrix)
-    assert np.array_equal(*(ranks.rank_right(block, right, 60, later_first=True) for block in blocks))
+    assert np.array_equal(*(ranks.rank_right(block, right, 60, later_first=True).rank for block in blocks))
 
 
 def test_rows_without_a_right_column_or_with_nan_rank_last() -> None:
     matrix = np.array([[0.1, 0.2], [np.nan, 0.3]])
     right = [np.zeros(0, int), np.array([0])]
-    assert ranks.rank_right(ranks.block_of_matrix(matrix), right, 2, later_first=True).tolist() == [2, 2]
+    assert ranks.rank_right(ranks.block_of_matrix(matrix), right, 2, later_first=True).rank.tolist() == [2, 2]
 
 
 def test_recall_counts_any_caption_of_an_image_and_every_caption_once(tmp_path: Path) -> None:

@@ -63,7 +63,9 @@ def headline(rule: Rule, loaded: Loaded, options: Options | None = None) -> floa
     first = scores.measures[0]
     assert first.name == rule.headline
     assert isinstance(first, Measure)
-    return float(first.combine(first.parts.sum(axis=0)))
+    value = float(first.combine(first.parts.sum(axis=0)))
+    assert all(tie.lowest - 1e-9 <= value <= tie.highest + 1e-9 for tie in scores.ties if tie.measure == first.name)
+    return value
 
 
 def change(rows: list[dict[str, Any]], said: Any, *, only: int | None = None) -> list[dict[str, Any]]:

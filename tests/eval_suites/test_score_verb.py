@@ -70,6 +70,7 @@ def test_the_last_line_says_what_was_scored_by_which_rule(
     assert result["keys"] == {"prediction": "answer", "target": "ground_truth", "category": "type", "id": "question_id",
                               "group": "image", "paired by": "row"}  # fmt: skip
     assert result["unpaired"] == ["row 5 has no target (ground_truth): left out"]
+    assert result["ties"] == []
     folder = tmp_path / "rsvqa-lr.exact"
     assert json.loads((folder / "result.json").read_text()) == result
     samples = [json.loads(line) for line in (folder / "samples.jsonl").read_text().splitlines()]
