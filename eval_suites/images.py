@@ -1,12 +1,18 @@
-"""Sizes of the images that cases name."""
+"""Sizes of the images that cases name, and the lock under which threads open them."""
 
 from __future__ import annotations
 
+import threading
 from functools import lru_cache
 from pathlib import Path
+from typing import Final
 
 from eval_suites.cases import Case
 from vlm.errors import DataError
+
+READING: Final = threading.RLock()
+"""Held by whoever opens an image while endpoints are asked: opening one silences warnings (vlm.dataset.quiet) for the
+whole process, which two threads must not do at once."""
 
 
 @lru_cache(maxsize=200_000)
@@ -14,7 +20,7 @@ def image_size(path: str | Path) -> tuple[int, int]:
     """Read (width, height) in pixels from a file's head; raises RasterError where it is no image."""
     from vlm.dataset import open_dataset
 
-    with open_dataset(str(path)) as dataset:
+    with READING, open_dataset(str(path)) as dataset:
         return int(dataset.width), int(dataset.height)
 
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import base64
 import io
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eval_suites.images import frames
+from eval_suites.images import READING, frames
 from vlm.dialects import DIALECTS, smart_resize
 
 if TYPE_CHECKING:
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from eval_suites.cases import Case
 
 MOST_PX = 4096
-# Opening a raster silences warnings for the whole process, which two threads must not do at once.
-_READING = threading.Lock()
 _MOST_BYTES = 20_000_000
 _LOSSLESS_PX = 2048
 _TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
@@ -36,15 +33,10 @@ def encode_images(case: Case, *, dialect: str, most_px: int = MOST_PX) -> list[s
     if entry is not None and entry.grid is None:
         targets = [
             smart_resize(size, factor=entry.factor, min_pixels=entry.min_pixels, max_pixels=entry.max_pixels)
-            for size in _frames(case)
+            for size in frames(case)
         ]
-    with _READING:
+    with READING:
         return [_encode(case, Path(path), size, most_px) for path, size in zip(case.images, targets, strict=True)]
-
-
-def _frames(case: Case) -> list[tuple[int, int]]:
-    with _READING:
-        return frames(case)
 
 
 def _encode(case: Case, path: Path, size: tuple[int, int] | None, most_px: int) -> str:

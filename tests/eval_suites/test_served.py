@@ -11,7 +11,9 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,10 @@ from PIL import Image
 
 from eval_suites.__main__ import main
 from eval_suites.cases import Case, load_cases
+from eval_suites.images import image_size
 from eval_suites.models.endpoint import Client, Endpoint, EndpointError, parse_reply
 from eval_suites.models.find import ModelOptions, find_model
+from eval_suites.models.pictures import encode_images
 from eval_suites.models.served import Asking, ServedAnswerer
 from tests.data_engine.model_server import ModelServer, cut_body, cut_json, hang, reply, reset, serve, status
 from tests.eval_suites.made_cases import make_case
@@ -147,6 +151,19 @@ def test_absolute_pixel_models_see_the_image_that_their_numbers_are_about(tmp_pa
     assert pictures(server.requests[0])[0].size == smart_resize((100, 61))
     assert pictures(server.requests[1])[0].size == (50, 30)
     assert words(server.requests[0]) == "Locate car, output the bbox coordinates using JSON format."
+
+
+def test_threads_that_open_images_leave_the_warnings_as_they_were(tmp_path: Path) -> None:
+    """The running score reads sizes while others encode images; each silences warnings for the whole process."""
+    cases = made(tmp_path, count=24)
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(8) as pool:
+        pending = [pool.submit(encode_images, case, dialect="qwen3", most_px=16) for case in cases]
+        for _ in range(20):
+            image_size.cache_clear()
+            assert {image_size(case.images[0]) for case in cases} == {(32, 24)}
+        assert all(one.result()[0].startswith("data:image/png;base64,") for one in pending)
+    assert warnings.filters == before
 
 
 def test_thoughts_are_no_answer() -> None:
