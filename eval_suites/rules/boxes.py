@@ -210,7 +210,11 @@ def _text(box: Sequence[float]) -> str:
     return ", ".join(f"{number:g}" for number in box)
 
 
-TIE_RULES = {reaches: HIT, exceeds: MISS, at_least: "float32 decides an overlap within 1e-5 of the threshold (>=)"}
+TIE_RULES: dict[Callable[[np.ndarray, float], np.ndarray], str] = {
+    reaches: HIT,
+    exceeds: MISS,
+    at_least: "float32 decides an overlap within 1e-5 of the threshold (>=)",
+}
 VRSBENCH = BoxProtocol(
     read_hundredths, overlap_plus_one, reaches, (0.5, 0.7), usual=VRSBENCH_SIZE, cumulate_misses=False
 )

@@ -156,14 +156,21 @@ def test_absolute_pixel_models_see_the_image_that_their_numbers_are_about(tmp_pa
 def test_threads_that_open_images_leave_the_warnings_as_they_were(tmp_path: Path) -> None:
     """The running score reads sizes while others encode images; each silences warnings for the whole process."""
     cases = made(tmp_path, count=24)
-    before = list(warnings.filters)
-    with ThreadPoolExecutor(8) as pool:
-        pending = [pool.submit(encode_images, case, dialect="qwen3", most_px=16) for case in cases]
-        for _ in range(20):
-            image_size.cache_clear()
-            assert {image_size(case.images[0]) for case in cases} == {(32, 24)}
-        assert all(one.result()[0].startswith("data:image/png;base64,") for one in pending)
-    assert warnings.filters == before
+    before, interval = list(warnings.filters), sys.getswitchinterval()
+
+    def open_all(number: int) -> None:
+        encode_images(cases[number], dialect="qwen3", most_px=16)
+        for case in cases:
+            image_size.__wrapped__(case.images[0])
+
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(open_all, range(24)))
+        assert warnings.filters == before
+    finally:
+        sys.setswitchinterval(interval)
+        warnings.filters[:] = before
 
 
 def test_thoughts_are_no_answer() -> None:
