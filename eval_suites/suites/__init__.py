@@ -1,11 +1,12 @@
 """Suites: those of the public sample data (own.py) and the field's benchmarks, one short file each, by their names.
 
 `SUITES` are run on cases that data_engine.cases writes; `BENCHMARKS` read the official files of a folder that the user
-names. `find_suite` gives the first kind, `find_benchmark` the second.
+names; `FILES_ALONE` score files that others wrote. `find_suite` gives the first kind, `find_benchmark` the second.
 """
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Final
 
 from eval_suites.suites import (
@@ -34,11 +35,15 @@ from eval_suites.suites import (
     xlrs,
 )
 from eval_suites.suites.benchmark import Benchmark
+from eval_suites.suites.files_alone import FILES_ALONE, FileSuite
 from eval_suites.suites.own import SUITES
 from eval_suites.suites.suite import Suite
 from vlm.errors import DataError
 
-__all__ = ["BENCHMARKS", "SUITES", "Benchmark", "Suite", "find_benchmark", "find_suite"]
+__all__ = [
+    "BENCHMARKS", "FILES_ALONE", "SUITES", "Benchmark", "FileSuite", "Suite", "find_benchmark", "find_suite",
+    "refuse_suite",
+]  # fmt: skip
 
 BENCHMARKS: Final[dict[str, Benchmark]] = {
     benchmark.name: benchmark
@@ -67,6 +72,7 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
         captions.NWPU,
         embeddings.RSITMD,
         embeddings.RSICD,
+        embeddings.UCM,
         embeddings.ZEROSHOT,
         change_captions.LEVIR,
         change_captions.DUBAI,
@@ -90,11 +96,20 @@ def find_suite(name: str) -> Suite:
         return SUITES[name]
     if name in BENCHMARKS:
         raise DataError(f"{name} reads its official files: name their folder with --data; {BENCHMARKS[name].get}")
-    raise DataError(f"no suite {name!r}: known are {', '.join(SUITES)}")
+    raise refuse_suite(name, tuple(SUITES))
 
 
 def find_benchmark(name: str) -> Benchmark:
     """Give the benchmark of that name; an unknown name raises DataError that lists the known ones."""
     if name in BENCHMARKS:
         return BENCHMARKS[name]
-    raise DataError(f"no benchmark {name!r}: known are {', '.join(BENCHMARKS)}")
+    raise refuse_suite(name, tuple(BENCHMARKS))
+
+
+def refuse_suite(name: str, known: tuple[str, ...]) -> DataError:
+    """Build the error of a name that is not among the known ones: how it is scored, or which names are near."""
+    if name in FILES_ALONE:
+        return DataError(f"{name} is scored from files alone: python -m eval_suites score FILE --suite {name}")
+    near = get_close_matches(name, known, n=1)
+    meant = f" (did you mean {near[0]}?)" if near else ""
+    return DataError(f"no suite {name!r}{meant}: known are {', '.join(known)}")

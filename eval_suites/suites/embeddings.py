@@ -48,6 +48,12 @@ RSICD: Final = _build(
     "a similarity matrix (images x captions), caption j about image j // 5",
     "https://github.com/201528014227051/RSICD_optimal",
 )
+UCM: Final = _build(
+    "retrieval-ucm",
+    "UCM-Captions, retrieval of 210 images and 1,050 captions",
+    "a similarity matrix (images x captions), caption j about image j // 5",
+    "https://github.com/201528014227051/RSICD_optimal",
+)
 ZEROSHOT: Final = _build(
     "zeroshot",
     "Zero-shot scenes of AID, EuroSAT, RESISC45 and others",

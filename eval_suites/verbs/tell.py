@@ -7,7 +7,7 @@ from typing import Any
 
 from eval_suites.published import find_published
 from eval_suites.rules.registry import rules_of
-from eval_suites.suites import BENCHMARKS, SUITES, Benchmark, Suite, find_suite
+from eval_suites.suites import BENCHMARKS, FILES_ALONE, SUITES, Benchmark, FileSuite, Suite, refuse_suite
 
 
 def add_tell_options(verbs: Any) -> None:
@@ -19,40 +19,63 @@ def add_tell_options(verbs: Any) -> None:
 
 
 def render_list(given: argparse.Namespace) -> str:
-    """Give a line a suite: name, what it is, and its default protocol or headline."""
+    """Give a line a suite: name, what it is, and its protocols or headline, by what it is run on."""
     if given.cases:
         return "".join(f"{name}\n" for name in SUITES)
-    own = [f"{suite.name:18} {suite.title}: {suite.headline}" for suite in SUITES.values()]
-    field = [f"{name:18} {benchmark.title}: {_protocols(benchmark)}" for name, benchmark in BENCHMARKS.items()]
-    head = "of the public sample data, with --cases:"
-    return "\n".join([head, *own, "", "of the field, with --data and its official files:", *field]) + "\n"
+    asked = [benchmark for benchmark in BENCHMARKS.values() if not benchmark.refusal]
+    scored = [benchmark for benchmark in BENCHMARKS.values() if benchmark.refusal]
+    lines = ["run on the public sample data (--cases):"]
+    lines += [f"{suite.name:18} {suite.title}: {suite.headline}" for suite in SUITES.values()]
+    lines += ["", "run on a benchmark's official files (--data), and scored from files of answers:"]
+    lines += [f"{one.name:18} {one.title}: {_protocols(one.rule or one.name)}" for one in asked]
+    lines += ["", "scored from files alone (python -m eval_suites score FILE --suite NAME); no model is asked:"]
+    lines += [f"{one.name:18} {one.title}: {_protocols(one.name)}" for one in (*scored, *FILES_ALONE.values())]
+    return "\n".join(lines) + "\n"
 
 
 def describe(given: argparse.Namespace) -> str:
     """Give all that is known about a suite; DataError lists the suites where it is unknown."""
     if given.suite in BENCHMARKS:
-        return _describe_benchmark(BENCHMARKS[given.suite])
-    return _describe_own(find_suite(given.suite))
+        beside = f"\nand of the same name\n\n{_describe_own(SUITES[given.suite])}" if given.suite in SUITES else ""
+        return _describe_benchmark(BENCHMARKS[given.suite]) + beside
+    if given.suite in FILES_ALONE:
+        return _describe_files(FILES_ALONE[given.suite])
+    if given.suite in SUITES:
+        return _describe_own(SUITES[given.suite])
+    raise refuse_suite(given.suite, tuple(dict.fromkeys((*SUITES, *BENCHMARKS, *FILES_ALONE))))
 
 
-def _protocols(benchmark: Benchmark) -> str:
-    return ", ".join(rule.protocol for rule in rules_of(benchmark.rule or benchmark.name)) or "no rule yet"
+def _protocols(suite: str) -> str:
+    return ", ".join(rule.protocol for rule in rules_of(suite))
+
+
+def _describe_rules(suite: str) -> list[str]:
+    """Give the lines about the protocols of a suite, and about what is published."""
+    lines = ["", "protocols (the first is the default)"]
+    for rule in rules_of(suite):
+        lines.append(f"  {rule.protocol}: headline {rule.headline}; {rule.source}")
+        lines += [f"    note: {rule.oddity}"] if rule.oddity else []
+    published = find_published(suite)
+    lines += ["", "published"] if published else []
+    lines += [f"  {one.protocol:14} {one.model}: {one.numbers()} [{one.source}]" for one in published]
+    return lines
 
 
 def _describe_benchmark(benchmark: Benchmark) -> str:
-    rules = rules_of(benchmark.rule or benchmark.name)
     lines = [f"{benchmark.name}: {benchmark.title}", "", benchmark.about.strip(), ""]
     lines += [f"data      {benchmark.layout}", f"from      {benchmark.get}", f"licence   {benchmark.licence}"]
-    lines += [f"baselines blind, {', '.join(baseline.name for baseline in benchmark.baselines) or 'none'}"]
-    lines += [f"probes    {', '.join(benchmark.probes) or 'none'}", "", "protocols (the first is the default)"]
-    for rule in rules:
-        lines.append(f"  {rule.protocol}: headline {rule.headline}; {rule.source}")
-        lines += [f"    note: {rule.oddity}"] if rule.oddity else []
-    published = find_published(benchmark.name)
-    if published:
-        lines += ["", "published"]
-        lines += [f"  {one.protocol:14} {one.model}: {one.numbers()} [{one.source}]" for one in published]
-    return "\n".join(lines) + "\n"
+    if benchmark.refusal:
+        lines += [f"scored    python -m eval_suites score FILE --suite {benchmark.name}; no model is asked"]
+    else:
+        lines += [f"baselines blind, {', '.join(baseline.name for baseline in benchmark.baselines) or 'none'}"]
+        lines += [f"probes    {', '.join(benchmark.probes) or 'none'}"]
+    return "\n".join([*lines, *_describe_rules(benchmark.rule or benchmark.name)]) + "\n"
+
+
+def _describe_files(suite: FileSuite) -> str:
+    lines = [f"{suite.name}: {suite.title}", "", f"data      {suite.holds}", f"from      {suite.get}"]
+    lines += [f"scored    python -m eval_suites score FILE --suite {suite.name}; no model is asked"]
+    return "\n".join([*lines, *_describe_rules(suite.name)]) + "\n"
 
 
 def _describe_own(suite: Suite) -> str:

@@ -18,9 +18,9 @@ from eval_suites.measure import Measure
 from eval_suites.models.fakes import FakeAnswerer
 from eval_suites.pages import pick_rows
 from eval_suites.probes import PROBES
-from eval_suites.rules.registry import rules_of
+from eval_suites.rules.registry import RULES, rules_of
 from eval_suites.rules.shape_values import quads_of
-from eval_suites.suites import BENCHMARKS, Benchmark
+from eval_suites.suites import BENCHMARKS, FILES_ALONE, SUITES, Benchmark
 from eval_suites.suites.benchmark import Questions
 from eval_suites.suites.geochat_refer import write_hundredths
 from eval_suites.suites.xlrs import unpack
@@ -191,15 +191,36 @@ def test_what_has_no_words_says_how_it_is_scored(tmp_path: Path) -> None:
 
 
 def test_describe_tells_all_protocols_and_published_numbers(capsys: pytest.CaptureFixture[str]) -> None:
-    for name in BENCHMARKS:
+    for name, suite in {**FILES_ALONE, **BENCHMARKS}.items():
         main(["describe", name])
         told = capsys.readouterr().out
-        assert all(rule.protocol in told for rule in rules_of(name))
-        assert BENCHMARKS[name].get.split()[0] in told
+        assert rules_of(name)
+        assert all(f"  {rule.protocol}: headline {rule.headline}; {rule.source}" in told for rule in rules_of(name))
+        assert f"from      {suite.get}" in told
+        assert "data      " in told
+        alone = name in FILES_ALONE or bool(BENCHMARKS[name].refusal)
+        assert (f"score FILE --suite {name}; no model is asked" in told) == alone
     main(["describe", "dior-rsvg"])
     assert "LPVA: Pr@.5 0.8227" in capsys.readouterr().out
     main(["describe", "rsicd-scene"])
     assert "python -m data_engine.cases rsicd-scene" in capsys.readouterr().out
+
+
+def test_list_names_every_suite_that_has_a_rule_and_says_how_it_is_scored(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    main(["list"])
+    own, run, alone = (part.splitlines()[1:] for part in capsys.readouterr().out.split("\n\n"))
+    named = [{line.split()[0] for line in lines} for lines in (own, run, alone)]
+    assert named[0] == set(SUITES)
+    assert named[1] == set(ASKED)
+    assert named[1] | named[2] == {suite for suite, _ in RULES}
+    assert not named[1] & named[2]
+    for verb in (["describe", "dior-rvsg"], ["run", "xbd", "--data", str(tmp_path)]):
+        with pytest.raises(SystemExit):
+            main(verb)
+    assert "no suite 'dior-rvsg' (did you mean dior-rsvg?): known are rsicd-scene" in caplog.text
+    assert "xbd is scored from files alone: python -m eval_suites score FILE --suite xbd" in caplog.text
 
 
 def test_what_scoring_lacks_is_said_before_anything_is_asked(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
