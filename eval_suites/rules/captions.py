@@ -1,6 +1,7 @@
-"""Captions, four ways: COCO's (the default), the same in Python alone, EarthDial's and RS-RAG's means over sentences.
+"""Captions: COCO's rule (the default), the same in Python alone, EarthDial's and RS-RAG's means over sentences.
 
     coco         pycocoevalcap: PTB tokenizer, corpus BLEU, METEOR 1.5, ROUGE-L, CIDEr-D (0..10); Java for the first two
+    coco-spice   the same with SPICE beside, which wants Stanford CoreNLP
     coco-python  no Java: lower case, punctuation dropped, nltk's METEOR: near, but another metric under another name
     earthdial    mean of rouge_score's F1 over references, nltk METEOR with all references
     rsrag        means of nltk's sentence BLEU and METEOR and rougeL on blanks; CIDEr-D without a tokenizer; their
@@ -26,6 +27,7 @@ from eval_suites.rules.meteor import align_captions, combine_meteor, prepare_sum
 from eval_suites.rules.ngrams import ORDERS, count_ngrams, smooth_bleu
 from eval_suites.rules.rule import Rule, Scores
 from eval_suites.rules.sentences import common_length, meteor, rouge, tokenize_words
+from eval_suites.rules.spice import find_jar_folder, score_spice
 from eval_suites.score_caption import combine_bleu, tokenize
 from eval_suites.scored import Row, score_rates
 
@@ -94,14 +96,17 @@ def rouge_l(said: str, references: Sequence[str]) -> float:
     return (1 + BETA**2) * precision * recall / (recall + BETA**2 * precision)
 
 
-def score_coco(loaded: Loaded, options: Options) -> Scores:
-    """Score with the PTB tokenizer and METEOR 1.5; InputError where Java is missing."""
+def score_coco(loaded: Loaded, options: Options, *, spice: bool = False) -> Scores:
+    """Score with the PTB tokenizer and METEOR 1.5, and with SPICE where asked; InputError where Java is missing."""
+    if spice:
+        find_jar_folder()
     captions = read_captions(loaded, options)
     pairs = zip(captions.said, captions.references, strict=True)
     parted = tokenize({str(number): [text, *others] for number, (text, others) in enumerate(pairs)})
     words = Captions([texts[0] for texts in parted.values()], [texts[1:] for texts in parted.values()])
     sums = prepare_sums(align_captions(words.said, words.references))
     measures, ciders = coco_measures(words, sums=sums)
+    measures += [build_mean("SPICE", score_spice(words.said, words.references))] if spice else []
     rows = build_rows(loaded, words.said, ciders, "CIDEr")
     return Scores(rows, (*measures, *score_rates(rows)))
 
@@ -187,6 +192,8 @@ MOST_CIDER: Final = 10.0
 RULES: Final = (
     Rule(IMAGES, "coco", _COCO_SOURCE, "CIDEr", score_coco,
          aliases=("coco+ptb", "coco + ptb", "ptb", "official", "pycocoevalcap"), best=MOST_CIDER),
+    Rule(IMAGES, "coco-spice", f"{_COCO_SOURCE}, SPICE 1.0 (Stanford CoreNLP 3.6.0)", "CIDEr",
+         partial(score_coco, spice=True), aliases=("spice", "coco+spice"), best=MOST_CIDER),
     Rule(IMAGES, "earthdial", _EARTHDIAL_SOURCE.format("rs_image_caption"), "ROUGE-L",
          partial(score_earthdial, tokens=tokenize_words, joined=True)),
     Rule(IMAGES, "rsrag", _RSRAG_SOURCE, "ROUGE-L", score_rsrag, aliases=("rs-rag",)),

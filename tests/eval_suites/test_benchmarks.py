@@ -32,7 +32,7 @@ from vlm.geometry.shapes import Polygon
 ASKED = [name for name, benchmark in BENCHMARKS.items() if not benchmark.refusal]
 OTHER_TARGETS = {("xlrs", "grounding"), ("vleo", "vleo-grounding")}
 SCORED = [(name, rule.protocol) for name in ASKED for rule in rules_of(name)]
-JAVA = {"coco", "ids", "words", "sub-scores"}
+JAVA = {"coco", "coco-spice", "ids", "words", "sub-scores"}
 """Protocols that start Java, which takes long; the golden cases of captions run them."""
 SCORED = [
     (name, protocol) for name, protocol in SCORED if (name, protocol) not in OTHER_TARGETS and protocol not in JAVA

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
 from eval_suites.measure import score_measure
+from eval_suites.rules.spice import JARS, score_spice
 from eval_suites.score_caption import bleu_measures, score_captions, score_cider
 from tests.eval_suites.made_cases import make_case
 from vlm.errors import InputError
@@ -79,3 +81,43 @@ def test_without_java_a_sentence_says_what_to_install(monkeypatch: pytest.Monkey
     monkeypatch.setenv("PATH", "")
     with pytest.raises(InputError, match="needs Java"):
         score_captions([make_case(0, answers=["a road"])], ["a road"], training={})
+
+
+JAVA = """#!/usr/bin/env python3
+import json, sys
+place = sys.argv.index("-out")
+asked = json.load(open(sys.argv[place - 1]))
+assert sys.argv[1:4] == ["-Xmx8G", "-jar", "spice-1.0.jar"]
+rows = [{"image_id": one["image_id"], "scores": {"All": {"f": 0.25 if one["test"] else float("nan")}}} for one in asked]
+json.dump(rows[::-1][: 2], open(sys.argv[place + 1], "w"))
+"""
+
+
+@pytest.fixture
+def jars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make a pycocoevalcap with CoreNLP, and a program called java that gives scores in the jar's form."""
+    (tmp_path / "spice" / "lib").mkdir(parents=True)
+    for name in JARS:
+        (tmp_path / "spice" / "lib" / name).touch()
+    (tmp_path / "java").write_text(JAVA)
+    (tmp_path / "java").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr("pycocoevalcap.__path__", [str(tmp_path)])
+    return tmp_path
+
+
+def test_spice_is_read_by_caption_and_nothing_said_is_0(jars: Path) -> None:
+    """The jar answers in any order, gives NaN for a caption without a graph, and leaves some out."""
+    assert score_spice(["left out", "a b", ""], [["a"], ["b", "c"], ["c"]]) == [0, 0.25, 0]
+
+
+def test_what_spice_lacks_is_said_with_what_to_do(jars: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (jars / "java").write_text("#!/bin/sh\necho 'no memory left' >&2; exit 1\n")
+    with pytest.raises(InputError, match="SPICE's jar gave up: no memory left; see that"):
+        score_spice(["a"], [["a"]])
+    (jars / "spice" / "lib" / JARS[1]).unlink()
+    with pytest.raises(InputError, match=r"lacks stanford-corenlp-3.6.0-models.jar: download http.*protocol coco"):
+        score_spice(["a"], [["a"]])
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(InputError, match="SPICE needs Java, and there is no `java` on the PATH"):
+        score_spice(["a"], [["a"]])

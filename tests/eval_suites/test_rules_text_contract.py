@@ -15,9 +15,11 @@ from eval_suites.rules.choices import XLRS_TASKS
 from eval_suites.rules.judge import StubJudge
 from eval_suites.rules.registry import ALL
 from eval_suites.rules.rule import Rule
+from eval_suites.rules.spice import find_jar_folder
+from vlm.errors import InputError
 
 TEXT_RULES = [rule for rule in ALL if rule not in geometry.RULES]
-JAVA = {"coco", "ids", "words"}
+JAVA = {"coco", "coco-spice", "ids", "words"}
 CAPTIONS = [
     "many green trees stand around the old square stadium",
     "two long white planes are parked near terminal buildings",
@@ -79,7 +81,17 @@ def worse(rule: Rule, first: float, second: float) -> bool:
 
 def marks(rule: Rule) -> list[pytest.MarkDecorator]:
     needs = pytest.mark.skipif(shutil.which("java") is None, reason="PTB tokenizer and METEOR 1.5 need Java")
-    return [needs, pytest.mark.slow] if rule.protocol in JAVA else []
+    graphs = pytest.mark.skipif(not has_spice(), reason="SPICE needs Stanford CoreNLP beside pycocoevalcap's jar")
+    if rule.protocol not in JAVA:
+        return []
+    return [needs, pytest.mark.slow, *([graphs] if rule.protocol == "coco-spice" else [])]
+
+
+def has_spice() -> bool:
+    try:
+        return find_jar_folder().is_dir()
+    except InputError:
+        return False
 
 
 RULES = [pytest.param(rule, marks=marks(rule), id=f"{rule.suites[0]}-{rule.protocol}") for rule in TEXT_RULES]
