@@ -31,11 +31,14 @@ from train.progress import Progress
 from vlm.checkpoint import save_checkpoint
 from vlm.embed import text_tokens
 from vlm.encoder import CLIP
+from vlm.errors import DataError
 from vlm.model import NadirForConditionalGeneration
 from vlm.processor import NadirProcessor
 from vlm.records import Image, Sample
 from vlm.tiling import TokenBudget
 
+MAKE_CAPTIONS = "make some by the recipe box_caption of python -m data_engine generate, or name another store"
+"""What to do where there are none."""
 THEME_MARK = "theme: "
 THEME_WEIGHT = 4
 """How many caption words a theme counts for."""
@@ -168,8 +171,13 @@ def train_clip(
     config: ClipConfig,
     out: Path,
 ) -> None:
-    """Train both towers for `config.minutes` and write the model to `out/model`."""
+    """Train both towers for `config.minutes` and write the model to `out/model`.
+
+    Raises DataError where no sample is a caption.
+    """
     described = describe_images(add_box_captions(samples, config.seed) if config.box_captions else samples)
+    if not described:
+        raise DataError(f"the towers learn from captions, and no sample is one: {MAKE_CAPTIONS}")
     vocabulary = count_words(described, config.least_images)
     clip = model.encoder.clip.train()
     if config.frozen_norms:

@@ -33,6 +33,7 @@ from transformers import BatchFeature
 from train.adapters import Adapter, adapt_model, save_trained
 from train.mixture import build_conversation
 from train.modules import Rates, rate_groups
+from train.needs import check_tasks
 from train.overrides import override
 from train.parameters import freeze_norms
 from train.pictures import load_rgb
@@ -281,7 +282,9 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         (config,) = override([GrpoConfig()], arguments.settings)
-        samples = [s for share in find_recipe(arguments.recipe).shares for s in load_share(share, arguments.data)]
+        recipe = find_recipe(arguments.recipe)
+        check_tasks(recipe, arguments.data, "reinforcement", TASK_REWARDS, "name data whose answers can be checked")
+        samples = [sample for share in recipe.shares for sample in load_share(share, arguments.data)]
         model, processor = load_checkpoint(arguments.start)
         rewards = train_grpo(model, processor, samples, config, arguments.out)
     except NadirError as error:

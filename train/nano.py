@@ -161,6 +161,10 @@ def build_feeds(
         sources.append((rows, weight))
     if places:
         sources = [(rows, weight) for rows, weight in sources if rows.place_counts().any()]
+        if not sources:
+            raise DataError(
+                f"the pointer learns from answers that name places, and {data} holds none: leave answers on"
+            )
     feeds = [(group_feed(rows, places=places), weight) for rows, weight in sources]
     if told:
         share = told / (1 - told) * sum(weight for _, weight in sources)

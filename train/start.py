@@ -13,12 +13,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from train.nano import round_config, run_sft
+from train.needs import check_tasks
 from train.overrides import override
 from train.plan import describe_plan, find_model_config
 from train.recipes import Parts, Recipe, find_recipe
 from train.sft import SftConfig
 from vlm.checkpoint import build_from_parts, save_checkpoint
 from vlm.errors import NadirError
+from vlm.records import TASKS
 
 LOG = logging.getLogger("nadir.train")
 
@@ -35,6 +37,7 @@ def run(description: str, words: Sequence[str] | None = None) -> None:
                 LOG.info("%s", line)
             LOG.info("%s", json.dumps({"recipe": asdict(recipe), "config": asdict(config)}))
             return
+        check_tasks(recipe, arguments.data, "instruction tuning", TASKS, "name another --data")
         start = arguments.start
         if start is None and parts is not None:
             start = arguments.out / "untrained"

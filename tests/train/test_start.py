@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.data_engine.made_corpora import make_image, say, store
 from tests.vlm.tiny import build_tiny
+from train import align, grpo
+from train.clip import ClipConfig, train_clip
 from train.nano import round_config
 from train.plan import find_model_config
 from train.recipes import RECIPES, find_recipe
 from train.start import run
 from vlm.checkpoint import save_checkpoint
+from vlm.errors import DataError
+from vlm.records import Task
 
 
 def plan(caplog: pytest.LogCaptureFixture, *words: str) -> list[str]:
@@ -56,6 +63,42 @@ def test_a_plan_says_what_trains_what_a_step_is_and_what_it_takes(
 def test_a_mistake_is_one_sentence(words: list[str], sentence: str) -> None:
     with pytest.raises(SystemExit, match=sentence):
         run("", ["--data", "nowhere", "--out", "nowhere", "--dry-run", *words])
+
+
+LACKS: list[tuple[Callable[[], None], list[str], str]] = [
+    (align.main, [], "the contrastive part of alignment learns from samples of caption, and .* holds vqa 3: make some"),
+    (
+        grpo.main,
+        [],
+        "reinforcement learns from samples of classify, vqa.* holds caption 3: name data whose answers can",
+    ),
+    (lambda: run(""), ["--recipe", "full"], "instruction tuning learns from .*, and .* holds no samples: name another"),
+    (lambda: run(""), ["--recipe", "full", "answers=no"], "the pointer learns from answers that name places, and .*"),
+]
+
+
+@pytest.mark.parametrize(("main", "words", "sentence"), LACKS, ids=["align", "grpo", "sft", "point"])
+def test_data_without_the_task_are_a_sentence_before_anything_is_begun(
+    main: Callable[[], None], words: list[str], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task: Task = "caption" if main is grpo.main else "vqa"
+    count = 0 if "no samples" in sentence else 3
+    data = store(tmp_path / "data", [say(number, make_image(number), task=task) for number in range(count)])
+    start = tmp_path / "tiny" if "answers=no" in words else tmp_path / "nowhere"
+    if start.name == "tiny":
+        save_checkpoint(*build_tiny(), start)
+    out = tmp_path / "out"
+    monkeypatch.setattr(sys, "argv", ["it", "--data", str(data), "--start", str(start), "--out", str(out), *words])
+    with pytest.raises(SystemExit, match=sentence):
+        main()
+    assert not out.exists()
+
+
+def test_towers_without_captions_are_refused(tmp_path: Path) -> None:
+    model, processor = build_tiny()
+    with pytest.raises(DataError, match="the towers learn from captions, and no sample is one: make some"):
+        train_clip(model, processor, [say(0, make_image(0), task="vqa")], ClipConfig(), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_built_in_recipe_gives_what_it_gave() -> None:
