@@ -3,8 +3,9 @@
 A folder is that of one suite (it holds result.json and samples.jsonl) or of several. Runs of one suite stand in one
 table only where the protocol is the same. Every run is compared with the first one, on the questions that both
 answered, by bootstrap draws of whole images that are the same for both: the difference, its standard error, and the
-share of draws on the other side of zero (two-sided p). What is drawn are the rows' own scores, whose mean is the
-headline for accuracies and hit rates; where it is not, the table says so.
+share of draws on the other side of zero (two-sided p). Differences are of the headline where it is a mean or a ratio of
+sums over rows (accuracies, hit rates, mean IoU); where it is another formula, they are of the mean of the rows' own
+scores, and the table says so.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any, Final
 import numpy as np
 
 from eval_suites.leaderboard import write_value
+from eval_suites.measure import ratio_or_zero
 from eval_suites.published import find_published
 from vlm.errors import DataError
 from vlm.output import write_text
@@ -26,7 +28,6 @@ from vlm.output import write_text
 DRAWS: Final = 2000
 SEED: Final = 0
 MOST_CATEGORIES: Final = 20
-TIE: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +43,15 @@ class Run:
         """Give suite and protocol: what must be the same in one table."""
         return self.result["suite"], name_protocol(self.result)
 
+    @property
+    def shares(self) -> bool:
+        """Say whether each row knows what it adds to the two sums of the headline."""
+        return all("share" in row for row in self.rows.values())
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Hold how a run differs from another on n common questions: mean difference, its error, and two-sided p."""
+    """Hold how a run differs from another on n common questions: the difference, its error, and two-sided p."""
 
     value: float
     error: float
@@ -88,7 +94,7 @@ def render_comparison(runs: Sequence[Run]) -> str:
 
 
 def find_difference(run: Run, other: Run, *, category: str | None = None) -> Difference | None:
-    """Compare the rows' scores of two runs on their common questions; None where there are none."""
+    """Compare the headlines of two runs, or their rows' scores, on the common questions; None where there are none."""
     common = [
         key
         for key, row in run.rows.items()
@@ -96,14 +102,17 @@ def find_difference(run: Run, other: Run, *, category: str | None = None) -> Dif
     ]
     if not common:
         return None
-    values = np.array([run.rows[key]["score"] - other.rows[key]["score"] for key in common])
+    shared = run.shares and other.shares
+    sums = [np.array([_share(one.rows[key], shared=shared) for key in common], float) for one in (run, other)]
     groups = {name: place for place, name in enumerate(dict.fromkeys(_group(run, key) for key in common))}
     index = np.array([groups[_group(run, key)] for key in common])
-    sums, counts = np.bincount(index, values), np.bincount(index).astype(float)
     drawn = np.random.default_rng(SEED).multinomial(len(groups), np.full(len(groups), 1 / len(groups)), DRAWS)
-    means = (drawn @ sums) / (drawn @ counts)
+    by_group = [np.stack([np.bincount(index, part[:, k]) for k in (0, 1)], axis=1) for part in sums]
+    mine, theirs = (ratio_or_zero(drawn @ part) for part in by_group)
+    means = mine - theirs
+    value = float(ratio_or_zero(sums[0].sum(axis=0)) - ratio_or_zero(sums[1].sum(axis=0)))
     wrong_side = min(float((means <= 0).mean()), float((means >= 0).mean()))
-    return Difference(float(values.mean()), float(means.std()), min(1.0, 2 * wrong_side), len(common))
+    return Difference(value, float(means.std()), min(1.0, 2 * wrong_side), len(common))
 
 
 def name_protocol(result: dict[str, Any]) -> str:
@@ -128,6 +137,13 @@ def _load_run(path: Path, folder: Path) -> Run:
 
 def _group(run: Run, key: str) -> str:
     return str(run.rows[key].get("group") or key)
+
+
+def _share(row: dict[str, Any], *, shared: bool) -> tuple[float, float]:
+    """Give what a row adds to the two sums: its shares of the headline, or its own score of one question."""
+    if not shared:
+        return float(row["score"]), 1.0
+    return float(row["share"][0]), float(row["share"][1])
 
 
 def _section(runs: Sequence[Run]) -> str:
@@ -181,14 +197,13 @@ def _differences(runs: Sequence[Run]) -> str:
         found = find_difference(run, first)
         cells = ["", "", "0"] if found is None else [_signed(found), f"{found.p:.3f}", str(found.n)]
         lines.append(_line([run.label, *cells]))
-    return "\n".join(lines) + f"\n\n{_what_is_drawn(first)}"
+    return "\n".join(lines) + f"\n\n{_what_is_drawn(runs)}"
 
 
-def _what_is_drawn(run: Run) -> str:
-    """Say whether the rows' mean is the headline."""
-    headline = run.result["headline"]
-    mean = float(np.mean([row["score"] for row in run.rows.values()]))
-    if abs(mean - run.result["scores"][headline]["value"]) < TIE:
+def _what_is_drawn(runs: Sequence[Run]) -> str:
+    """Say whether differences are of the headline."""
+    headline = runs[0].result["headline"]
+    if all(run.shares for run in runs):
         return f"Differences are of {headline}."
     return f"Differences are of the mean of the rows' own scores, which is not {headline}."
 

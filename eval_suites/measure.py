@@ -65,6 +65,19 @@ def ratio(sums: np.ndarray) -> np.ndarray:
     return np.divide(top, bottom, out=np.full_like(top, np.nan), where=bottom > 0)
 
 
+def ratio_or_zero(sums: np.ndarray) -> np.ndarray:
+    """Divide the first sum by the second; 0 where nothing was counted."""
+    top, bottom = sums[..., 0], sums[..., 1]
+    return np.divide(top, bottom, out=np.zeros_like(top), where=bottom > 0)
+
+
+def row_shares(measure: object, rows: int) -> list[tuple[float, float] | None]:
+    """Give what each of the rows adds to the two sums of a ratio, such as (1, 1) for a hit; None for other formulas."""
+    if not isinstance(measure, Measure) or measure.combine not in (ratio, ratio_or_zero):
+        return [None] * rows
+    return [(float(top), float(bottom)) for top, bottom in measure.parts]
+
+
 def score_measure(measure: Measure, groups: Sequence[str], *, draws: int = DRAWS, seed: int = SEED) -> Value:
     """Give a measure's number (NaN for no cases) and the standard deviation of `draws` seeded draws of groups."""
     return score_measures([measure], groups, draws=draws, seed=seed)[0]

@@ -18,7 +18,7 @@ from typing import Any
 
 from eval_suites.baselines import BLIND
 from eval_suites.cases import Case, CaseFile, count_groups, pick_cases
-from eval_suites.measure import Measure, Value, build_mean, score_gain, score_measure, score_measures
+from eval_suites.measure import Measure, Value, build_mean, row_shares, score_gain, score_measure, score_measures
 from eval_suites.models.answerer import Answerer
 from eval_suites.probes import Probe, probe_case, survives
 from eval_suites.rules.rule import Number
@@ -83,7 +83,7 @@ def run_suite(
     probed = {probe.name: asking.probe(probe, cases, outputs[SAMPLES]) for probe in config.probes if answerer.sees}
     judged = {name: asking.score(cases, told) for name, told in outputs.items()}
     for name, told in outputs.items():
-        write_samples(folder / name, cases, told, judged[name])
+        write_samples(folder / name, cases, told, judged[name], headline=suite.headline)
     result = {
         **_describe(suite, file, cases),
         **_numbers(suite, file, cases, judged),
@@ -95,8 +95,9 @@ def run_suite(
     return result
 
 
-def write_samples(path: Path, cases: Sequence[Case], outputs: Outputs, scored: Scored) -> None:
-    """Write one line a case: prompt, raw output, and what the scorer made of it."""
+def write_samples(path: Path, cases: Sequence[Case], outputs: Outputs, scored: Scored, *, headline: str) -> None:
+    """Write one line a case: prompt, raw output, what the scorer made of it, and its share of the headline's sums."""
+    shares = row_shares(scored.find(headline), len(cases))
     lines = [
         json.dumps(
             {
@@ -106,9 +107,10 @@ def write_samples(path: Path, cases: Sequence[Case], outputs: Outputs, scored: S
                 "prompt": case.instruction,
                 "output": output,
                 **asdict(row),
+                **({} if share is None else {"share": share}),
             }
         )
-        for case, output, row in zip(cases, outputs, scored.rows, strict=True)
+        for case, output, row, share in zip(cases, outputs, scored.rows, shares, strict=True)
     ]
     write_text(path, "\n".join(lines) + "\n")
 

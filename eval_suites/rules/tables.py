@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from eval_suites.measure import Measure, ratio
+from eval_suites.measure import Measure, ratio, ratio_or_zero
 from eval_suites.readers.loaded import Entry, text_of
 
 GROUP_FIELDS = ("size_group", "unique", "obj_count")
@@ -16,13 +16,13 @@ def mean_of(name: str, values: np.ndarray, where: np.ndarray | None = None) -> M
     """Build the mean of one value a row, over the rows `where` is true; 0 where it never is."""
     chosen = np.ones(len(values)) if where is None else where.astype(float)
     parts = np.stack((np.where(chosen > 0, values, 0.0), chosen), axis=1)
-    return Measure(name, parts, ratio if chosen.any() else _ratio_or_zero)
+    return Measure(name, parts, ratio if chosen.any() else ratio_or_zero)
 
 
 def sum_ratio(name: str, top: np.ndarray, bottom: np.ndarray) -> Measure:
     """Build the sum of one number a row over the sum of another; 0 where there is nothing to divide by."""
     parts = np.stack((np.asarray(top, float), np.asarray(bottom, float)), axis=1)
-    return Measure(name, parts, _ratio_or_zero)
+    return Measure(name, parts, ratio_or_zero)
 
 
 def group_by(
@@ -43,8 +43,3 @@ def group_by(
 
 def _value(entry: Entry, name: str) -> str:
     return text_of(entry.values.get(name)).strip().lower()
-
-
-def _ratio_or_zero(sums: np.ndarray) -> np.ndarray:
-    top, bottom = sums[..., 0], sums[..., 1]
-    return np.divide(top, bottom, out=np.zeros_like(top), where=bottom > 0)

@@ -80,6 +80,7 @@ def run_jobs(given: argparse.Namespace) -> dict[str, Any]:
             value = result["scores"][result["headline"]]
             headlines[job.suite.name] = {result["headline"]: round(value["value"], 4), "n": result["n"]}
             LOG.info("%s", leaderboard_line(result))
+            LOG.info("see %s", given.out / job.suite.name / "report.html")
     finally:
         answerer.close()
     return headlines

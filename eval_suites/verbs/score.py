@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from eval_suites.leaderboard import write_tie
-from eval_suites.measure import Measure, Value, score_measures
+from eval_suites.measure import Measure, Value, row_shares, score_measures
 from eval_suites.readers.loaded import Entry, Loaded, Options
 from eval_suites.rules.judge import build_judge
 from eval_suites.rules.registry import find_rule, rules_of
@@ -113,7 +113,11 @@ def score_loaded(suite: str, rule: Rule, loaded: Loaded, options: Options) -> tu
 
 def write_result(folder: Path, result: Mapping[str, Any], loaded: Loaded, scores: Scores) -> None:
     """Write result.json and samples.jsonl."""
-    lines = (_sample(entry, row) for entry, row in zip(loaded.entries, scores.rows, strict=True))
+    shares = row_shares(scores.measures[0], len(scores.rows))
+    lines = [
+        _sample(entry, row) | ({} if share is None else {"share": share})
+        for entry, row, share in zip(loaded.entries, scores.rows, shares, strict=True)
+    ]
     write_text(folder / "samples.jsonl", "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
     write_text(folder / "result.json", json.dumps(result, indent=1, ensure_ascii=False) + "\n")
 
@@ -148,7 +152,7 @@ def _log(result: Mapping[str, Any], loaded: Loaded) -> None:
     """Show what was taken from the file, which rows are no part of it, and the numbers."""
     LOG.info("suite=%(suite)s protocol=%(protocol)s judge=%(judge)s n=%(n)d missing=%(missing)d", result)
     LOG.info("rule: %s", result["rule"])
-    LOG.info("read: %s", ", ".join(f"{field} from {key!r}" for field, key in loaded.keys.items()))
+    LOG.info("read: %s", ", ".join(_taken(field, key) for field, key in loaded.keys.items()))
     for line in loaded.unpaired[:MOST_NAMED]:
         LOG.info("  %s", line)
     if len(loaded.unpaired) > MOST_NAMED:
@@ -163,6 +167,10 @@ def _log(result: Mapping[str, Any], loaded: Loaded) -> None:
         LOG.info("%s", write_tie(tie))
     if "oddity" in result:
         LOG.info("note: %s", result["oddity"])
+
+
+def _taken(field: str, key: str) -> str:
+    return f"{field} {key}" if field == "paired by" else f"{field} from {key!r}"
 
 
 def _written(value: Mapping[str, Any]) -> str:

@@ -29,7 +29,8 @@ def render_list(given: argparse.Namespace) -> str:
     lines += ["", "run on a benchmark's official files (--data), and scored from files of answers:"]
     lines += [f"{one.name:18} {one.title}: {_protocols(one.rule or one.name)}" for one in asked]
     lines += ["", "scored from files alone (python -m eval_suites score FILE --suite NAME); no model is asked:"]
-    lines += [f"{one.name:18} {one.title}: {_protocols(one.name)}" for one in (*scored, *FILES_ALONE.values())]
+    titles = {one.name: one.title for one in scored} | {one.name: one.title for one in FILES_ALONE.values()}
+    lines += [f"{name:18} {title}: {_protocols(name)}" for name, title in titles.items()]
     return "\n".join(lines) + "\n"
 
 

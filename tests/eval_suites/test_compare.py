@@ -7,12 +7,17 @@ import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from eval_suites.__main__ import main
 from eval_suites.compare import find_difference, load_runs, render_comparison
+from eval_suites.measure import Measure, row_shares
 from eval_suites.published import find_published, load_published
 from eval_suites.rules.registry import rules_of
+from eval_suites.rules.tables import sum_ratio
 from vlm.errors import DataError
 
 
@@ -28,7 +33,13 @@ def write_run(folder: Path, given: list[float], *, protocol: str = "lpva", **mor
     }  # fmt: skip
     (folder / "result.json").write_text(json.dumps(result))
     rows = [
-        {"id": f"{n}", "group": f"image-{n // 2}", "category": "ship" if n % 4 < 2 else "plane", "score": score}
+        {
+            "id": f"{n}",
+            "group": f"image-{n // 2}",
+            "category": "ship" if n % 4 < 2 else "plane",
+            "score": score / 2,
+            "share": [score, 1.0],
+        }
         for n, score in enumerate(given)
     ]
     (folder / "samples.jsonl").write_text("\n".join(map(json.dumps, rows)))
@@ -85,9 +96,39 @@ def test_protocols_never_share_a_column(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_a_headline_that_is_no_mean_of_rows_says_so(tmp_path: Path) -> None:
-    value = {"value": 0.9, "standard_error": None, "n": 8}
-    runs = [load_runs(write_run(tmp_path / name, [0.0, 1.0] * 4, scores={"Pr@.5": value}))[0] for name in ("a", "b")]
-    assert "which is not Pr@.5" in render_comparison(runs)
+    runs = [load_runs(write_run(tmp_path / name, [share, 1.0] * 4))[0] for name, share in (("a", 0.0), ("b", 1.0))]
+    assert "| +0.5000 ±" in render_comparison(runs)
+    for row in runs[1].rows.values():
+        del row["share"]
+    page = render_comparison(runs)
+    assert "which is not Pr@.5" in page
+    assert "| +0.2500 ±" in page
+
+
+def test_differences_of_runs_are_those_of_their_headlines(tmp_path: Path) -> None:
+    """Also where a row's own score is another number (IoU beside hits), and where the headline is a ratio of sums."""
+    from tests.eval_suites.made_benchmarks import MAKERS
+
+    MAKERS["dior-rsvg"](tmp_path / "data")
+    for model in ("fake:perfect", "fake:random"):
+        run = ["run", "dior-rsvg", "--data", str(tmp_path / "data"), "--model", model, "--out", str(tmp_path / model)]
+        main(run)
+    (first,), (second,) = (load_runs(tmp_path / model) for model in ("fake:perfect", "fake:random"))
+    found = find_difference(second, first)
+    heads = [run.result["scores"]["Pr@.5"]["value"] for run in (second, first)]
+    assert found is not None and found.value == pytest.approx(heads[0] - heads[1]) and heads[1] == 1
+    assert [row["share"] for row in first.rows.values()] == [[1.0, 1.0]] * len(first.rows)
+    assert any(0 < row["score"] < 1 and row["share"] != [row["score"], 1.0] for row in second.rows.values())
+
+
+@given(
+    rows=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=20),
+)
+def test_what_rows_add_gives_the_measure(rows: list[tuple[int, int, int]]) -> None:
+    top, bottom = np.array([row[1] for row in rows]), np.array([row[1] + row[2] for row in rows])
+    shares = row_shares(sum_ratio("precision", top, bottom), len(rows))
+    assert shares == [(float(a), float(b)) for a, b in zip(top, bottom, strict=True)]
+    assert row_shares(Measure("S*m", np.zeros((2, 3)), lambda sums: sums[..., 0]), 2) == [None, None]
 
 
 def test_folders_without_a_run_are_refused(tmp_path: Path) -> None:

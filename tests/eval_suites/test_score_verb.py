@@ -77,7 +77,7 @@ def test_the_last_line_says_what_was_scored_by_which_rule(
     assert [sample["score"] for sample in samples] == [1, 0, 1, 0]
     assert samples[3] == {"id": "4", "group": "b", "category": "rural_urban", "prediction": None, "parsed": "",
                           "target": "urban", "score": 0, "explanation": "no prediction: counts as wrong",
-                          "unparsed": True}  # fmt: skip
+                          "unparsed": True, "share": [0.0, 1.0]}  # fmt: skip
 
 
 def test_all_protocols_of_a_suite_stand_beside_each_other(
