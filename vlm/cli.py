@@ -1,4 +1,5 @@
-"""The command `nadir`: ask, info, chat, demo. Every verb imports what it needs when called, so that help is instant.
+"""The command `nadir`: ask, info, chat, demo, serve. Every verb imports what it needs when
+called, so that help is instant.
 
 A mistake of the user prints one sentence and exits with 2; anything else prints one sentence and exits with 1, or its
 traceback with `nadir --debug VERB ...`.
@@ -10,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -139,6 +140,53 @@ def demo(
         raise InstructionError(f"nadir demo got --image2 {image2} alone: name the first date with --image")
     chosen = select_cases(cases_file=cases, images=[path for path in (image, image2) if path], instructions=ask or [])
     run_demo(chosen, out=out, model=model, budget=budget, bands=bands, say=typer.echo)
+
+
+@app.command()
+def serve(
+    model: _Model = None,
+    engine: Annotated[str, typer.Option(metavar="NAME", help="Who generates: local (in this process).")] = "local",
+    host: Annotated[str, typer.Option(metavar="HOST", help="Where to listen.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="0 takes a free one.")] = 8000,
+    data: Annotated[Path, typer.Option(metavar="DIR", help="Where rasters that are sent are kept.")] = Path(
+        "out/serve"
+    ),
+    key: Annotated[
+        list[str] | None,
+        typer.Option("--key", metavar="KEY", envvar="NADIR_KEYS", help="Let in who has it; may be repeated."),
+    ] = None,
+    origin: Annotated[
+        list[str] | None, typer.Option("--origin", metavar="URL", help="A page that may ask (CORS); may be repeated.")
+    ] = None,
+    image_host: Annotated[
+        list[str] | None, typer.Option("--image-host", metavar="HOST", help="Fetch images from it; may be repeated.")
+    ] = None,
+) -> None:
+    """Serve a model: the OpenAI API, rasters, map tiles; needs the extra [serve].
+
+    nadir serve --port 8000 --data rasters
+    """
+    run = find_room("serve.cli").run_serve
+    run(
+        model=model, engine=engine, host=host, port=port, data=data, keys=key or (), origins=origin or (),
+        image_hosts=image_host or (), say=typer.echo,
+    )  # fmt: skip
+
+
+def find_room(name: str) -> Any:
+    """Find a module of another room when its command is called: this room imports none.
+
+    Raises InstructionError when the room, or a package that it needs, is not installed.
+    """
+    from importlib import import_module
+
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        room = name.split(".")[0]
+        raise InstructionError(
+            f"nadir {room} needs the package {error.name}, which is not installed: pip install 'nadir-vlm[{room}]'"
+        ) from error
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

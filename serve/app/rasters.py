@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
+from starlette.requests import ClientDisconnect
 
 from serve.app.services import Owner, Served
+from serve.errors import StoppedError
 from serve.store.rasters import Incoming, StoredRaster
 
 router = APIRouter(tags=["Rasters"])
@@ -63,9 +65,12 @@ def describe(raster: StoredRaster) -> dict[str, Any]:
 async def _receive(request: Request, incoming: Incoming) -> None:
     """Write the body as it comes, in pieces large enough for a thread each."""
     held = bytearray()
-    async for piece in request.stream():
-        held += piece
-        if len(held) >= _PIECE_BYTES:
-            await asyncio.to_thread(incoming.write, bytes(held))
-            held.clear()
+    try:
+        async for piece in request.stream():
+            held += piece
+            if len(held) >= _PIECE_BYTES:
+                await asyncio.to_thread(incoming.write, bytes(held))
+                held.clear()
+    except ClientDisconnect as error:
+        raise StoppedError("the client went away before the raster was whole: nothing was kept") from error
     await asyncio.to_thread(incoming.write, bytes(held))

@@ -142,6 +142,9 @@ def test_surrogates_and_controls_in_words_are_no_fault(server: Live) -> None:
         body = f'{{"instruction": "{words}", "max_tokens": 2}}'
         response = server.http.post("/v1/ask", content=body.encode(), headers={"Content-Type": "application/json"})
         assert response.status_code in (200, 400, 422), (words, response.text)
+    for body in ('{"instruction": "a", "\\ud800": 1}', '{"instruction": "a", "images": ["\\ud800"]}'):
+        response = server.http.post("/v1/ask", content=body.encode(), headers={"Content-Type": "application/json"})
+        assert response.status_code in (400, 422), (body, response.text)
 
 
 def test_a_png_whose_pixels_are_cut_off_says_so(server: Live) -> None:

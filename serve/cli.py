@@ -1,0 +1,75 @@
+"""What `nadir serve` does: load an engine, build the app, listen. What can be refused is refused before the model."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from serve.errors import RequestError
+from serve.settings import Settings, require_safe
+
+if TYPE_CHECKING:
+    from serve.engines.engine import Engine
+
+BUILT_IN_NAME = "nadir-nano"
+_WALLS = {"CPL_VSIL_CURL_ALLOWED_FILENAME": "none", "GDAL_SKIP": "GTI WMS WMTS WCS OGCAPI STACIT STACTA PLMOSAIC"}
+Loader = Callable[[Path | None, Settings], "Engine"]
+
+
+def run_serve(
+    *,
+    model: Path | None,
+    engine: str,
+    host: str,
+    port: int,
+    data: Path,
+    keys: Sequence[str],
+    origins: Sequence[str],
+    image_hosts: Sequence[str],
+    say: Callable[[str], None],
+) -> None:
+    """Serve a model until the process is told to end.
+
+    Raises RequestError for an unknown engine, a port that is taken and a server that would be open to everybody,
+    CheckpointError for a model that cannot be loaded.
+    """
+    settings = Settings(data, tuple(keys), tuple(origins), tuple(host.lower() for host in image_hosts))
+    require_safe(settings, host)
+    if engine not in ENGINES:
+        raise RequestError(f"engine {engine!r} is unknown: known are {', '.join(ENGINES)}")
+    os.environ.update(_WALLS)
+    with _listen(host, port) as listener:
+        loaded = ENGINES[engine](model, settings)
+        from serve.app.build import build_app
+        from serve.app.running import build_server
+
+        server = build_server(build_app(loaded, settings), host=host, port=port)
+        shown = f"[{host}]" if ":" in host else host
+        say(f"nadir: {loaded.name} at http://{shown}:{listener.getsockname()[1]} (its API is described at /docs)")
+        server.run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=512)
+    except (OSError, OverflowError) as error:
+        raise RequestError(
+            f"port {port} of {host} cannot be listened on ({error}): choose another with --port"
+        ) from error
+
+
+def _load_local(model: Path | None, settings: Settings) -> Engine:
+    from vlm.cli_ask import load_nadir  # quiet about progress, refuses a folder before torch is imported
+
+    nadir = load_nadir(model)
+    from serve.engines.local import LocalEngine
+
+    name = BUILT_IN_NAME if model is None else model.resolve().name
+    return LocalEngine(nadir, name=name, limits=settings.limits)
+
+
+ENGINES: dict[str, Loader] = {"local": _load_local}

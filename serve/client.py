@@ -1,0 +1,89 @@
+"""A client of a Nadir server, in three lines.
+
+from serve.client import Client
+nadir = Client("http://127.0.0.1:8000")
+answer = nadir.ask(nadir.send("scene.tif"), "Where are the ships?")
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx2
+
+from serve.errors import RequestError
+from vlm.output import write_text
+
+_TIMEOUT_S = 600.0
+_PIECE_BYTES = 1024**2
+
+
+class Client:
+    """Ask a Nadir server; images are ids that `send` gave. Refusals are RequestError with the server's sentence."""
+
+    def __init__(self, url: str, *, key: str | None = None, timeout_s: float = _TIMEOUT_S) -> None:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._http = httpx2.Client(base_url=url, headers=headers, timeout=timeout_s)
+
+    def send(self, path: str | Path, *, name: str | None = None) -> str:
+        """Send a raster of any size, in pieces, and give its id."""
+        file = Path(path)
+        sent = self._ask("POST", "/v1/rasters", params={"name": name or file.name}, content=_pieces(file))
+        return str(sent["id"])
+
+    def ask(self, *images_and_instruction: str, **options: Any) -> dict[str, Any]:
+        """Ask about one raster or several dates: words, regions, geojson, cost; `options` as of /v1/ask."""
+        *images, instruction = images_and_instruction
+        answer = self._ask("POST", "/v1/ask", json={"instruction": instruction, "images": images, **options})
+        assert isinstance(answer, dict)
+        return answer
+
+    def rasters(self) -> list[dict[str, Any]]:
+        """List the rasters of this key."""
+        return list(self._ask("GET", "/v1/rasters")["data"])
+
+    def delete(self, raster: str) -> None:
+        """Delete a raster."""
+        self._ask("DELETE", f"/v1/rasters/{raster}")
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _ask(self, method: str, path: str, **options: Any) -> Any:
+        try:
+            response = self._http.request(method, path, **options)
+        except httpx2.TransportError as error:
+            raise RequestError(
+                f"{self._http.base_url} cannot be reached ({error}): see that nadir serve runs"
+            ) from error
+        if response.is_success:
+            return response.json() if response.content else None
+        try:
+            sentence = response.json()["error"]["message"]
+        except (ValueError, LookupError, TypeError):
+            sentence = f"answered {response.text[:200]!r}"
+        raise RequestError(f"{response.status_code}: {sentence}")
+
+
+def write_geojson(answer: dict[str, Any], path: str | Path) -> Path:
+    """Write the regions of an answer as a GeoJSON file."""
+    return write_text(Path(path), json.dumps(answer["geojson"], ensure_ascii=False) + "\n")
+
+
+def _pieces(file: Path) -> Iterator[bytes]:
+    with file.open("rb") as source:
+        while piece := source.read(_PIECE_BYTES):
+            yield piece
