@@ -123,18 +123,26 @@ def _unfold(entry: Any) -> list[Row]:
         if PAIRS.match(key) and _rows(value):
             shared = {name: other for name, other in entry.items() if name != key}
             return [{**shared, **inner} for inner in value]
-    if isinstance(entry.get("doc"), dict):
-        return [{**entry["doc"], **_answered(entry)}]
+    if isinstance(entry.get("doc"), dict) or {"doc_id", "filtered_resps"} <= entry.keys():
+        return [_answered(entry)]
     spoken = _spoken(entry)
     return [{**entry, "reference": spoken} if spoken is not None else entry]
 
 
 def _answered(sample: Row) -> Row:
-    """Give the answer of a sample that lmms-eval logged, its document taken out: the filtered one, else the raw one."""
-    said = sample.get("filtered_resps") or sample.get("resps")
+    """Give the answer of a sample that lmms-eval logged, the filtered one or else the raw one, with its document.
+
+    Since 0.7 the document itself is left out, and its question, target and images stand beside the answer.
+    """
+    said = sample.get("filtered_resps")
+    said = sample.get("resps") if said in (None, []) else said
     while isinstance(said, list) and said:
         said = said[0]
-    return {"prediction": said, "index": sample.get("doc_id")}
+    known = sample.get("doc")
+    if not isinstance(known, dict):
+        images = [str(image) for image in sample.get("input_media") or () if isinstance(image, str)]
+        known = {"question": sample.get("input"), "target": sample.get("target"), "image": "+".join(images) or None}
+    return {**known, "prediction": said, "index": sample.get("doc_id")}
 
 
 def _spoken(entry: Row) -> str | None:

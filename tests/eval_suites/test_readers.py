@@ -36,6 +36,10 @@ SHAPES = {
         [{"doc_id": 4, "doc": {"question": "q", "answer": "B"}, "resps": [["B."]], "filtered_resps": ["B"]}],
         [{"question": "q", "answer": "B", "prediction": "B", "index": 4}],
     ),
+    "lmms-eval 0.7": (
+        [{"doc_id": 4, "target": "B", "filtered_resps": "", "input": "q", "input_media": ["a.png", "b.png"]}],
+        [{"question": "q", "target": "B", "image": "a.png+b.png", "prediction": "", "index": 4}],
+    ),
     "coco": (
         {"images": [{"id": 5, "file_name": "a.tif"}],
          "annotations": [{"image_id": 5, "caption": "x"}, {"image_id": 5, "caption": "y"}]},
