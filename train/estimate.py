@@ -32,7 +32,8 @@ from vlm.errors import InputError, NadirError
 
 LOG = logging.getLogger("nadir.train")
 TERAFLOPS: Final = {
-    "V100": 125, "A100": 312, "A40": 150, "L40S": 362, "RTX4090": 165, "H100": 989, "H200": 989, "B200": 2250,
+    "V100": 125, "A100": 312, "A40": 150, "L40S": 362, "RTX4090": 165, "H100": 989, "H100-PCIe": 756, "H200": 989,
+    "B200": 2250,
 }  # fmt: skip
 """Peak of dense 16-bit matrix products as the makers publish it, in 10^12 operations a second."""
 KNOBS: Final[dict[str, dict[str, Any]]] = {

@@ -45,12 +45,14 @@ class Job:
     """Compute the language model's and the encoder's layers again on the way back instead of keeping them."""
     micro_batch: int = 4
     """Conversations a GPU and pass."""
-    tiles: int = 7
+    tiles: float = 7
     """Tiles of a conversation's images."""
-    text_tokens: int = 256
+    text_tokens: float = 256
     """Tokens of a conversation that are words."""
-    answer_tokens: int = 64
+    answer_tokens: float = 64
     """Those of them that are answers."""
+    instruction_tokens: float | None = None
+    """Those that the Q-former reads beside each tile; None counts on the most that it can read."""
     weights: Literal["bfloat16", "float32"] = "bfloat16"
     """Format of weights and gradients; 16-bit ones have a float32 copy for the optimizer."""
     rates: Rates = field(default_factory=Rates)
@@ -154,12 +156,28 @@ def flops_per_conversation(config: NadirConfig, counts: Mapping[str, Count], job
     llm += 6 * text.vocab_size * text.hidden_size * job.answer_tokens
     encoder_passes = 3 + again if job.rates.encoder > 0 else 1
     patches = _patches(config) + 1
-    rows = config.tokens_per_tile + config.max_instruction_tokens
     return {
         "language model": float(llm),
         "encoder": 2.0 * counts["encoder"].total * patches * job.tiles * encoder_passes,
-        "q-former": 2.0 * counts["qformer"].total * rows * job.tiles * 3,
+        "q-former": qformer_tile_flops(config, job) * job.tiles * (3 if _reaches_qformer(job.rates) else 1),
     }
+
+
+def qformer_tile_flops(config: NadirConfig, job: Job) -> float:
+    """Give the operations of the Q-former on one tile, forward: queries and words see each other, queries the patches.
+
+    Queries and words have inner layers of their own; keys and values are made of every patch.
+    """
+    former = config.qformer_config
+    h, keys, inner = former.hidden_size, former.encoder_hidden_size, former.intermediate_size
+    queries, patches = config.query_grid**2 + config.free_queries, _patches(config)
+    words = config.max_instruction_tokens if job.instruction_tokens is None else job.instruction_tokens
+    rows = queries + words
+    own = rows * (4 * h * h + 2 * h * inner) + 2 * rows * rows * h
+    cross = queries * 2 * h * h + patches * 2 * h * keys + 2 * queries * patches * h
+    crossed = -(-former.num_hidden_layers // former.cross_attention_frequency)
+    around = patches * h * keys + config.query_grid**2 * 4 * keys * h + words * h * config.text_config.hidden_size
+    return float(2 * (former.num_hidden_layers * own + crossed * cross + around))
 
 
 def _head(text: Any) -> int:

@@ -48,6 +48,7 @@ from train.pointing import PointerLoss, pointer_cells
 from train.progress import Progress
 from train.run_card import write_card
 from train.runs import Ledger, Run, checkpoint_bytes, settings_of
+from train.speed import Speed, find_speed
 from train.steps import StepResult, seed_step, take_step
 from train.trackers import open_trackers
 from vlm.errors import InputError
@@ -122,6 +123,8 @@ class SftConfig:
     """Seconds between two lines of the log."""
     log_steps: int | None = None
     """Steps between two lines, beside the seconds."""
+    teraflops: float | None = None
+    """Peak of one device in 10^12 operations a second, of which the log says the share, MFU; None for a known GPU's."""
     wandb: str = ""
     """Project at Weights & Biases that the log goes to as well; "" for none."""
     seed: int = 0
@@ -166,6 +169,7 @@ def train_sft(
     step, spent = run.resume()
     saved, minutes, started = spent, spent, 0.0
     progress = open_progress(config, out, spent, first=run.first)
+    speed = measure_by(model, engine, config) if run.first else None
     blind = BLIND_SHARE if config.answers else 0.0
     mixture = Mixture(feeds, processor, config.batch, config.seed, cells=cells, blind=blind)
     set_training(model)
@@ -180,7 +184,7 @@ def train_sft(
         result = take_step(engine, objective, pieces, run.guard, step)
         step += 1
         run.note(result, config.batch)
-        report(progress, step, result, optimizer, config, wait_s=wait_s)
+        report(progress, step, result, optimizer, config, wait_s=wait_s, speed=speed)
         if minutes - saved >= config.save_minutes or (config.save_steps and step % config.save_steps == 0):
             run.save(step, minutes)
             saved = minutes
@@ -279,6 +283,11 @@ def set_rate(optimizer: torch.optim.Optimizer, config: SftConfig, step: int, don
         group["lr"] = config.learning_rate * group["factor"] * scale
 
 
+def measure_by(model: NadirForConditionalGeneration, engine: Engine, config: SftConfig) -> Speed | None:
+    """Give what the share of the devices' peak is told by, where that is known."""
+    return find_speed(model.config, config.rates, config.adapter, devices=engine.ranks, teraflops=config.teraflops)
+
+
 def open_progress(config: SftConfig, out: Path, spent: float, *, first: bool) -> Progress | None:
     """Give what writes the log, on the first process."""
     if not first:
@@ -302,15 +311,19 @@ def report(
     config: SftConfig,
     *,
     wait_s: float,
+    speed: Speed | None,
 ) -> None:
     """Tell the log of a step."""
     if progress is None:
         return
     factor = optimizer.param_groups[0]["factor"]
+    rates = {"tokens_per_s": result.tokens, "images_per_s": result.tiles, "wait": wait_s}
+    if speed is not None:
+        rates["mfu"] = speed.least_s(result, config.batch)
     progress.step(
         step,
         pairs=config.batch,
-        rates={"tokens_per_s": result.tokens, "images_per_s": result.tiles, "wait": wait_s},
+        rates=rates,
         loss=result.loss,
         pointer=result.pointer,
         **{f"loss/{task}": loss for task, loss in result.tasks.items()},

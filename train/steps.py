@@ -14,6 +14,7 @@ from transformers import BatchFeature
 from train.engine import Engine
 from train.guard import Guard
 from train.objective import COUNTS, Objective, name_tasks
+from train.packing import IGNORED
 from vlm.records import TASKS
 
 
@@ -33,6 +34,8 @@ class StepResult:
     padding: int
     """Tokens that are padding."""
     tiles: int
+    answered: int
+    """Tokens that are learned."""
 
 
 def seed_step(seed: int, step: int, rank: int) -> None:
@@ -47,7 +50,7 @@ def take_step(
     """Go one step down the loss of the pieces; those that are no number or a spike are left out on all processes."""
     held = torch.stack([_measure(piece, objective) for piece in pieces]).sum(0).to(engine.device)
     sums = engine.total(held)
-    counts, (tokens, padding, tiles) = sums[:COUNTS], sums[COUNTS:].tolist()
+    counts, sizes = sums[:COUNTS], [int(size) for size in sums[COUNTS:].tolist()]
     found = torch.zeros(2 + 2 * len(TASKS), device=engine.device)
     passed = 0
     for piece in pieces:
@@ -62,12 +65,13 @@ def take_step(
     whole = passed == len(pieces) and norm < float("inf")
     guard.note(step, words + objective.pointer_weight * pointer, whole=whole)
     tasks = name_tasks(torch.tensor(by_task).view(2, len(TASKS)))
-    return StepResult(words, pointer, tasks, norm, int(tokens), int(padding), int(tiles))
+    return StepResult(words, pointer, tasks, norm, *sizes)
 
 
 def _measure(piece: BatchFeature, objective: Objective) -> torch.Tensor:
-    """Give the counts of a piece that its loss is divided by, its tokens, its padding and its tiles."""
+    """Give the counts of a piece that its loss is divided by, and its tokens, padding, tiles and learned tokens."""
     mask = piece.get("attention_mask")
     padding = int(piece["padding"] if mask is None else (mask == 0).sum())
-    sizes = torch.tensor([piece["input_ids"].numel() - padding, padding, len(piece.get("tile_frames", ()))])
-    return torch.cat((objective.count(piece).float(), sizes))
+    learned = int((piece["labels"][:, 1:] != IGNORED).sum())
+    sizes = [piece["input_ids"].numel() - padding, padding, len(piece.get("tile_frames", ())), learned]
+    return torch.cat((objective.count(piece).float(), torch.tensor(sizes)))
