@@ -66,7 +66,7 @@ def add_run_options(verbs: Any) -> None:
 
 
 def run_jobs(given: argparse.Namespace) -> dict[str, Any]:
-    """Run the suites asked for, one after the other, with one model; give each suite's headline."""
+    """Run the suites asked for, one after the other, with one model; give their headlines beside the baselines."""
     jobs = [_benchmark_job(given)] if given.data else list(_case_jobs(given))
     answerer = find_model(given.model, read_model_options(given))
     facts = {
@@ -77,13 +77,19 @@ def run_jobs(given: argparse.Namespace) -> dict[str, Any]:
     try:
         for job in jobs:
             result = _run(job, answerer, given, facts)
-            value = result["scores"][result["headline"]]
-            headlines[job.suite.name] = {result["headline"]: round(value["value"], 4), "n": result["n"]}
+            headlines[job.suite.name] = _headline(result)
             LOG.info("%s", leaderboard_line(result))
             LOG.info("see %s", given.out / job.suite.name / "report.html")
     finally:
         answerer.close()
     return headlines
+
+
+def _headline(result: dict[str, Any]) -> dict[str, Any]:
+    """Give the headline, n, and what the baselines have in its place."""
+    name = result["headline"]
+    beside = {label: round(values[name]["value"], 4) for label, values in result["baselines"].items() if name in values}
+    return {name: round(result["scores"][name]["value"], 4), "n": result["n"], "baselines": beside}
 
 
 def _run(job: Job, answerer: Answerer, given: argparse.Namespace, facts: dict[str, Any]) -> dict[str, Any]:

@@ -115,7 +115,9 @@ def test_perfect_is_best_and_nothing_is_worst(name: str, protocol: str, made: An
 
 
 @pytest.mark.parametrize("name", ["xlrs", "dior-rsvg", "change-mask"])
-def test_a_run_from_the_command_line_leaves_its_page_and_its_line(name: str, made: Any, tmp_path: Path) -> None:
+def test_a_run_from_the_command_line_leaves_its_page_and_its_line(
+    name: str, made: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = ["run", name, "--data", str(made(name)), "--out", str(tmp_path), "--model", "fake:perfect", "--shuffled"]
     main([*run, "--probes", "all", "--protocol", "official"])
     folder = tmp_path / name
@@ -127,7 +129,11 @@ def test_a_run_from_the_command_line_leaves_its_page_and_its_line(name: str, mad
     survived = {name: value["value"] for name, value in result["probes"].items() if value["n"]}
     steady = survived.keys() - ({"flip", "turn", "shift"} if name == "change-mask" else set())
     assert steady and all(survived[probe] == 1 for probe in steady), survived
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])[name]
+    assert last["n"] == result["n"] and last[result["headline"]] == result["scores"][result["headline"]]["value"]
+    assert last["baselines"].keys() == result["baselines"].keys()
     page = (folder / "report.html").read_text()
+    assert all(f"Ties of {tie['measure']}: " in page for tie in result["ties"])
     assert page.count("data:image/jpeg;base64,") >= 2
     assert (folder / "leaderboard.md").read_text().splitlines()[-1].startswith(f"| {name} |")
 
