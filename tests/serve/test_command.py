@@ -59,6 +59,7 @@ def started(command: str, folder: Path) -> Iterator[str]:
     assert "Traceback" not in said, said
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_page_run(model: Path, tmp_path: Path, scene: Path) -> None:
     (_, start), *blocks = BLOCKS
     assert start.startswith("nadir serve ") and len(blocks) == 3
@@ -78,6 +79,7 @@ def test_the_commands_of_the_page_run(model: Path, tmp_path: Path, scene: Path) 
     assert len(kept) == 1, "curl's raster was deleted, the client's is kept"
 
 
+@pytest.mark.slow
 def test_keys_from_the_environment_and_the_client(
     model: Path, tmp_path: Path, scene: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

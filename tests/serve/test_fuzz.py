@@ -113,6 +113,7 @@ def document() -> dict[str, object]:
 schema = schemathesis.openapi.from_dict(document())
 
 
+@pytest.mark.slow
 @schema.parametrize()
 @settings(
     max_examples=int(os.environ.get("NADIR_UPLOADS", "12")),
@@ -122,7 +123,8 @@ schema = schemathesis.openapi.from_dict(document())
 )
 def test_no_request_that_the_schema_allows_is_a_fault(server: Live, case: schemathesis.Case) -> None:
     """Statuses are those of the table; a body that is no object, a raster that is not there: refusals in a sentence."""
-    if isinstance(case.body, dict) and "max_tokens" in case.body:
+    if isinstance(case.body, dict):
+        case.body.pop("max_completion_tokens", None)
         case.body["max_tokens"] = 2
     response = case.call(base_url=server.url)
     assert response.status_code in (200, 201, 204, 400, 404, 405, 413, 415, 422), response.text

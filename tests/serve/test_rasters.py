@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -109,6 +111,20 @@ def test_broken_rasters_are_refused(server: Live, scene: Path) -> None:
         asked = {"instruction": "How many?", "images": [sent.json()["id"]]}
         response = server.http.post("/v1/ask", json=asked)
         assert response.status_code == 422 and "half.tif" in response.json()["error"]["message"]
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(server: Live, scene: Path) -> None:
+    host, port = server.url.removeprefix("http://").split(":")
+    before = len(server.http.get("/v1/rasters").json()["data"])
+    with socket.create_connection((host, int(port))) as raw:
+        head = f"POST /v1/rasters?name=a.tif HTTP/1.1\r\nHost: {host}\r\nContent-Length: 1000000\r\n\r\n"
+        raw.sendall(head.encode() + scene.read_bytes()[:20_000])
+    ended = time.monotonic() + 10
+    while list((server.settings.data / "incoming").iterdir()):
+        assert time.monotonic() < ended, "what came is still there"
+        time.sleep(0.02)
+    assert len(server.http.get("/v1/rasters").json()["data"]) == before
+    assert 'route="/v1/rasters",status="500"' not in server.http.get("/metrics").text
 
 
 def tile_of(lon: float, lat: float, zoom: int) -> tuple[int, int]:

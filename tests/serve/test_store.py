@@ -137,20 +137,11 @@ def test_a_tiff_whose_overviews_are_another_file_is_refused(tmp_path: Path, targ
         inspect_file(path, "scene.tif", Limits())
 
 
-def tiff(width: int, height: int, *, strip_rows: int, bands: int = 1, deflate: bool = False) -> bytes:
+def tiff(width: int, height: int, *, strip_rows: int = 1, tile: int = 0, bands: int = 1) -> bytes:
     """Write the header of a TIFF that claims sizes and holds no pixel."""
-    tags = {
-        256: width,
-        257: height,
-        258: 8,
-        259: 8 if deflate else 1,
-        262: 1,
-        273: 200,
-        277: bands,
-        278: strip_rows,
-        279: 8,
-    }
-    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    tags = {256: width, 257: height, 258: 8, 259: 8, 262: 1, 277: bands}
+    tags |= {322: tile, 323: tile, 324: 200, 325: 8} if tile else {273: 200, 278: strip_rows, 279: 8}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, tags[tag]) for tag in sorted(tags))
     return b"II*\0\x08\0\0\0" + struct.pack("<H", len(tags)) + entries + b"\0" * 200
 
 
@@ -159,7 +150,7 @@ def tiff(width: int, height: int, *, strip_rows: int, bands: int = 1, deflate: b
     [
         (tiff(2_000_000, 2_000_000, strip_rows=1), TooLargeError),
         (tiff(60_000, 60_000, strip_rows=1), TooLargeError),
-        (tiff(30_000, 30_000, strip_rows=30_000, deflate=True), TooLargeError),
+        (tiff(30_000, 30_000, tile=30_000), TooLargeError),
         (tiff(64, 64, strip_rows=64, bands=60_000), TooLargeError),
         (tiff(2**31 - 1, 2**31 - 1, strip_rows=2**31 - 1), (TooLargeError, RasterError)),
         (tiff(0, 0, strip_rows=1), RasterError),
