@@ -127,7 +127,6 @@ def sample_answers(
         top_k=0,
         top_p=1.0,
         num_return_sequences=config.group,
-        suppress_tokens=[processor.image_token_id],
     )
     ids = output[:, batch["input_ids"].shape[1] :]
     mask = answer_mask(ids, processor.tokenizer.eos_token_id)

@@ -41,7 +41,7 @@ NEAR = 0.1
 """Error in cells (or in the logarithm of a length) from which the box's loss is linear."""
 CERTAINTY = (0.25, 0.9)
 """Range of the certainties with which the truth is told."""
-ORACLE = 0.6
+ORACLE = 0.75
 """Share of the answers about places for which the truth is told."""
 LEAST_SIDE = 0.05
 """Least side of a box in cells."""

@@ -182,9 +182,10 @@ def nano() -> Recipe:
         bf16=True,
         rounds=(
             Round("clip", 12, rates=Rates(encoder=0.3, text_tower=1.0)),
-            Round("sft", 20, told=0.5),
-            Round("point", 25, rates=Rates(encoder=0.3, qformer=0.3, difference=0.0, projector=0.0, llm=0.0)),
-            Round("sft", 50, learning_rate=8e-4, rates=Rates(encoder=0.2), told=0.25),
+            Round("sft", 15, told=0.5),
+            Round("point", 35, rates=Rates(encoder=0.3, qformer=0.3, difference=0.0, projector=0.0, llm=0.0)),
+            Round("sft", 25, learning_rate=8e-4, rates=Rates(encoder=0.2), told=0.3),
+            Round("sft", 30, learning_rate=8e-4, told=0.5),
         ),
     )
 

@@ -184,7 +184,11 @@ class NadirForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     @torch.no_grad()
     def generate(self, input_ids: torch.Tensor, **kwargs: Any) -> torch.Tensor:  # type: ignore[override]
-        """Generate as transformers does, with the images embedded once; gives the prompt's ids and the new ones."""
+        """Generate as transformers does, with the images embedded once; gives the prompt's ids and the new ones.
+
+        The image's placeholder is never generated: it stands for pixels, and there are none in an answer.
+        """
+        kwargs.setdefault("suppress_tokens", [self.config.image_token_id])
         images = {key: kwargs.pop(key) for key in IMAGE_INPUTS if key in kwargs}
         embeds = self.embed_inputs(input_ids, **images)
         parent = cast(Any, super())

@@ -24,6 +24,7 @@ from data_engine.formats.format import Format, Reading, Writing, check_regions, 
 from data_engine.formats.labelled import Labelled, gather, load_samples
 from data_engine.labels import crop_mask
 from data_engine.sources.source import describe_image
+from vlm.coco_runs import read_coco_runs
 from vlm.errors import DataError
 from vlm.geometry.shapes import HBB, Geometry, Polygon
 from vlm.output import write_text
@@ -202,41 +203,9 @@ def _from_polygons(parts: list[Any], size: tuple[int, int], where: str) -> Geome
 def _from_runs(runs: Entry, size: tuple[int, int], where: str) -> Geometry:
     """Read run lengths down the columns, zeros first, as a list or packed into a string."""
     width, height = size
-    counts = runs.get("counts")
     if runs.get("size") != [height, width]:
         raise DataError(f"{where} has run lengths of size {runs.get('size')}: expected [{height}, {width}]")
-    if isinstance(counts, str | bytes):
-        counts = _unpack(counts, where)
-    if not _is_numbers(counts) or not all(n >= 0 and (isinstance(n, int) or n.is_integer()) for n in counts):
-        raise DataError(f"{where} has run lengths {counts!r:.40}: expected a list of whole numbers or a string")
-    if sum(counts) != width * height:
-        raise DataError(f"{where} has run lengths that add up to {sum(counts)}: expected {width * height}")
-    lengths = np.array(counts, np.int64)
-    return _crop(np.repeat(np.arange(lengths.size) % 2, lengths).reshape((height, width), order="F"), where)
-
-
-def _unpack(text: str | bytes, where: str) -> list[int]:
-    """Read the run lengths that pycocotools packs into characters, five bits each; the sum is not looked at.
-
-    From the fourth on, a length is written as its difference from the last but one. Decoding by pycocotools itself
-    does not notice a string that ends early: it gives pixels that nobody has set.
-    """
-    codes = list(text.encode() if isinstance(text, str) else text)
-    lengths: list[int] = []
-    value = shift = 0
-    for code in codes:
-        if not 48 <= code < 112:
-            raise DataError(f"{where} has run lengths {text!r:.40}, which hold a character that packs nothing")
-        bits = code - 48
-        value |= (bits & 31) << shift
-        shift += 5
-        if not bits & 32:
-            value -= (1 << shift) if bits & 16 else 0
-            lengths.append(value + (lengths[-2] if len(lengths) > 2 else 0))
-            value = shift = 0
-    if shift:
-        raise DataError(f"{where} has run lengths {text!r:.40}, which break off in the middle of a number")
-    return lengths
+    return _crop(read_coco_runs(runs, where=where), where)
 
 
 def _crop(bits: np.ndarray, where: str) -> Geometry:

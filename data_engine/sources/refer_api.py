@@ -7,34 +7,16 @@ or polygons. A pickle can run any code while it is read: here it may hold plain 
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
-
-import numpy as np
+from typing import Any
 
 from data_engine.sources.source import load_json, require_path
 from vlm.errors import DataError
 from vlm.geometry.shapes import HBB, Mask, Polygon
+from vlm.plain_pickle import load_plain_pickle
 from vlm.records import Image
-
-
-def _encode_latin(text: str, encoding: str) -> bytes:
-    """Give the bytes that pickles of old protocols write as text; for no other encoding."""
-    return text.encode(encoding if encoding == "latin1" else "ascii")
-
-
-_SCALAR: Final = np.int64(0).__reduce__()[0]
-_PLAIN: Final[dict[tuple[str, str], Any]] = {
-    ("_codecs", "encode"): _encode_latin,
-    ("collections", "OrderedDict"): dict,
-    ("numpy", "dtype"): np.dtype,
-    ("numpy.core.multiarray", "scalar"): _SCALAR,
-    ("numpy._core.multiarray", "scalar"): _SCALAR,
-}
-"""What a pickle may load: plain containers, and numbers of numpy under the names of its old and new modules."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,20 +85,10 @@ def _load_annotations(path: Path, *, name: str, layout: str) -> dict[int, tuple[
 
 def _load_pickle(path: Path, *, name: str, layout: str) -> list[Any]:
     require_path(path, name=name, layout=layout)
-    with path.open("rb") as stream:
-        try:
-            content = _PlainUnpickler(stream, encoding="latin1").load()
-        except (pickle.UnpicklingError, EOFError, AttributeError, IndexError, UnicodeDecodeError, ValueError) as error:
-            raise DataError(f"{name}: {path} is no readable pickle ({error}): download it again") from error
+    try:
+        content = load_plain_pickle(path)
+    except DataError as error:
+        raise DataError(f"{name}: {error}") from error
     if not isinstance(content, list):
         raise DataError(f"{name}: {path} holds {type(content).__name__}: expected a list of references")
     return content
-
-
-class _PlainUnpickler(pickle.Unpickler):
-    """Read lists, dicts, texts and numbers, and refuse everything that would run code."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _PLAIN:
-            raise pickle.UnpicklingError(f"it wants to load {module}.{name}, and only plain values are read")
-        return _PLAIN[module, name]

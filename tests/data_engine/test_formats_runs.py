@@ -54,5 +54,5 @@ def test_spoilt_runs_are_read_to_the_last_cell_or_refused(bits, noise, data):
 
 def test_a_cut_string_is_refused_with_its_sum():
     runs = {"size": [4, 5], "counts": "522000"}
-    with pytest.raises(DataError, match="add up to 15: expected 20"):
+    with pytest.raises(DataError, match="add up to 15: expected 4 x 5 = 20 pixels"):
         read_geometry({"segmentation": runs}, (5, 4), where="image 1")

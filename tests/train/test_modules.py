@@ -31,6 +31,7 @@ TRAINED = {
     ("nano", 1): JOINED | {"llm"},
     ("nano", 2): {"encoder", "qformer", "pointer"},
     ("nano", 3): JOINED | {"encoder", "llm"},
+    ("nano", 4): JOINED | {"llm"},
     ("smoke", 0): JOINED | {"encoder", "llm"},
     ("full", 0): JOINED | {"encoder", "llm"},
     ("lora", 0): JOINED | {"llm"},

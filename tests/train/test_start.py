@@ -103,11 +103,11 @@ def test_towers_without_captions_are_refused(tmp_path: Path) -> None:
 
 def test_the_built_in_recipe_gives_what_it_gave() -> None:
     recipe = find_recipe("nano")
-    last = round_config(recipe, recipe.rounds[-1], seed=3)
+    last = round_config(recipe, recipe.rounds[-2], seed=3)
     assert (last.learning_rate, last.rates.encoder, last.encoder_groups, last.bf16) == (8e-4, 0.2, 12, True)
     assert set(last.rates.table().values()) == {0.0, 0.2, 1.0} and last.rates.text_tower == 0.0
-    assert last.minutes == 50 and last.adapter.kind == "full" and not last.depthwise
-    assert [round_config(recipe, turn, seed=0).answers for turn in recipe.rounds[1:]] == [True, False, True]
+    assert last.minutes == 25 and last.adapter.kind == "full" and not last.depthwise
+    assert [round_config(recipe, turn, seed=0).answers for turn in recipe.rounds[1:]] == [True, False, True, True]
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))

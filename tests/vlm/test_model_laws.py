@@ -151,3 +151,17 @@ def test_costs_follow_the_tiles(tiny: Nadir) -> None:
     assert tiny.model.visual_tokens(3) == 3 * (2 * 2 + 1 + 9)
     assert tiny.model.flops_per_image(6) == 6 * tiny.model.flops_per_image(1) > 0
     assert tiny.model.kv_bytes_per_token() == 2 * 2 * 1 * 16 * 4
+
+
+def test_the_images_placeholder_is_never_generated(tiny: Nadir, pictures: list[np.ndarray]) -> None:
+    sample = encode(tiny, "Where?", pictures[:1])
+    placeholder = tiny.model.config.image_token_id
+    embeddings = tiny.model.get_output_embeddings()
+
+    def prefer_it(module: torch.nn.Module, inputs: object, logits: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.one_hot(torch.tensor(placeholder), logits.shape[-1]) * 100.0 + logits
+
+    hook = embeddings.register_forward_hook(prefer_it)
+    written = generate(tiny, sample)
+    hook.remove()
+    assert placeholder not in written
