@@ -154,6 +154,8 @@ def train_sft(
     `data` tells of the sources for the run's card. Raises TrainingError when too many steps are no good.
     """
     check_batch(config.batch, processes=count_processes(), accumulate=config.accumulate)
+    if model.pointer is None and not config.answers:
+        raise InputError("answers=false trains the pointer alone, and this model has none (pointer_width is 0)")
     device = choose_device()
     cast(Any, model).to(device)
     if device.type == "cpu":

@@ -68,7 +68,10 @@ def load_recipe(path: Path) -> Mix:
     path = Path(path)
     spec = spec_from_file_location(path.stem, path) if path.is_file() else None
     if spec is None or spec.loader is None:
-        raise DataError(f"recipe {path} does not exist or is no Python file: name one with a function `recipe`")
+        raise DataError(
+            f"recipe {path} does not exist or is no Python file: name one with a function `recipe` that returns a Mix, "
+            "such as Mix(parts=(Part('out/a'), Part('out/b', weight=2.0)))"
+        )
     module = module_from_spec(spec)
     try:
         spec.loader.exec_module(module)

@@ -17,7 +17,7 @@ from train.modules import Rates, module_of
 from train.sft import SftConfig, parameter_groups, set_training, spent_minutes, train_sft
 from vlm.answer import Nadir
 from vlm.checkpoint import load_checkpoint
-from vlm.errors import DataError
+from vlm.errors import DataError, InputError
 from vlm.prompts import user_message
 from vlm.records import Sample
 
@@ -56,6 +56,12 @@ def test_the_pointer_alone_is_trained_on_conversations_about_places(samples: lis
     assert changed == {"encoder", "pointer"}
     losses = [json.loads(line)["pointer"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert losses[-1] < 0.7 * losses[0]
+
+
+def test_a_model_without_a_pointer_cannot_train_it_alone(samples: list[Sample], tmp_path: Path) -> None:
+    model, processor = build_tiny(pointer_width=0)
+    with pytest.raises(InputError, match="this model has none"):
+        train_sft(model, processor, [(group_feed(samples), 1.0)], replace(CONFIG, answers=False), tmp_path)
 
 
 def test_samples_without_places_are_refused_where_places_are_wanted(samples: list[Sample]) -> None:
