@@ -1,6 +1,6 @@
 """Measure the data engine: samples a second of every stage, peak memory against corpus size, processes and Ray.
 
-    python -m benchmarks.data_engine            writes benchmarks/data_engine.md (about 20 minutes, 1 GB of disk)
+    python -m benchmarks.data_engine            writes benchmarks/data_engine.md (about 12 minutes on two idle cores, 1 GB of disk)
     python -m benchmarks.data_engine --quick    a small corpus, the tables go to the terminal
 
 Every stage is the command that a user types, in a process of its own; its CPU time and peak memory are those that the
@@ -181,7 +181,8 @@ def render(found: dict[str, list[tuple[str, list[Got]]]], images: int) -> str:
     """Write the tables as Markdown, the arithmetic of the projection with them."""
     lines = [
         "# The data engine: samples a second, memory, processes, Ray", "",
-        f"Machine: {name_machine()}. Commit {name_commit()}. Command: `python -m benchmarks.data_engine`.",
+        f"Machine: {name_machine()}. Commit {name_commit()}. Command: `python -m benchmarks.data_engine "
+        f"--images {images}`.",
         f"Corpus: {images:,} images of {SIZE_PX} px, {CAPTIONS} captions and {BOXES} boxes each (synth: as many "
         "scenes). Samples are those read and made; seconds are those of the ledger, without the start of Python, CPU "
         f"time is all of the command's. One process. Projected: CPU s a sample x {TARGET_SAMPLES:,} samples / "
