@@ -1,6 +1,6 @@
 """Measure the data engine: samples a second of every stage, peak memory against corpus size, processes and Ray.
 
-    python -m benchmarks.data_engine            writes benchmarks/data_engine.md (about 12 minutes on two idle cores, 1 GB of disk)
+    python -m benchmarks.data_engine            writes benchmarks/data_engine.md (about 12 idle minutes, 1 GB of disk)
     python -m benchmarks.data_engine --quick    a small corpus, the tables go to the terminal
 
 Every stage is the command that a user types, in a process of its own; its CPU time and peak memory are those that the
