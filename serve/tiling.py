@@ -20,7 +20,7 @@ from vlm.dataset import gdal, quiet
 from vlm.geometry.shapes import Window
 from vlm.paint import paint
 from vlm.raster import Pixels, Raster, Rendering
-from vlm.stretch import decibels
+from vlm.stretch import as_float, decibels
 
 if TYPE_CHECKING:
     from rio_tiler.models import ImageData
@@ -106,9 +106,10 @@ def _coloured(image: ImageData, how: Rendering, palette: Any) -> Pixels:
         return Pixels(np.moveaxis(shown.array.data[:3], 0, -1).astype(np.uint8), shown.mask > 0)
     values, valid = image.array.data, image.mask > 0
     if np.iscomplexobj(values):
-        values = np.abs(values)
+        with np.errstate(over="ignore"):
+            values = np.abs(values)
     if values.dtype != np.uint8:
-        values = values.astype(np.float64)
+        values = as_float(values)
         valid &= np.isfinite(values).all(axis=0)
     if how.decibel:
         values = decibels(values)

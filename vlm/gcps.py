@@ -51,9 +51,11 @@ class PolynomialFit:
     def inverse(self, map_x: Any, map_y: Any) -> tuple[Any, Any]:
         """Turn CRS coordinates into pixels: a first-order guess refined by 12 Newton steps at most.
 
-        Points further out than _FAR half extents keep the first-order guess: a polynomial means nothing there.
+        Points further out than _FAR half extents keep the first-order guess: a polynomial means nothing there. A point
+        off the projection (inf) has no pixel: NaN.
         """
-        s, t = _scaled(map_x, map_y, self.map_scale)
+        placed = np.isfinite(map_x) & np.isfinite(map_y)
+        s, t = _scaled(np.where(placed, map_x, 0.0), np.where(placed, map_y, 0.0), self.map_scale)
         target = np.stack([s, t], axis=-1)
         guess = _basis(s, t, 1) @ self.inverse_start
         near = (np.abs(target) < _FAR).all(axis=-1, keepdims=True)
@@ -63,7 +65,7 @@ class PolynomialFit:
             guess = guess - np.where(near, np.clip(step, -0.5, 0.5), 0)
             if np.abs(step * near).max(initial=0.0) < 1e-12:
                 break
-        return _unscaled(guess, self.pixel_scale, map_x, map_y)
+        return _unscaled(np.where(placed[..., None], guess, np.nan), self.pixel_scale, map_x, map_y)
 
     def _jacobian(self, points: np.ndarray) -> np.ndarray:
         du, dv = _basis_derivatives(points[..., 0], points[..., 1], self.order)

@@ -96,12 +96,14 @@ class Grid:
         return fit.forward(x, y)
 
     def to_pixel(self, map_x: Any, map_y: Any) -> tuple[Any, Any]:
-        """Turn CRS coordinates into pixels; inverse of to_map."""
+        """Turn CRS coordinates into pixels; inverse of to_map. A point off the projection (inf) has no pixel: NaN."""
         if self.transform is None:
             return self._fit().inverse(map_x, map_y)
         a, b, c, d, e, f = self.transform
         det = a * e - b * d
         u, v = np.asarray(map_x, float) - c, np.asarray(map_y, float) - f
+        placed = np.isfinite(u) & np.isfinite(v)
+        u, v = np.where(placed, u, np.nan), np.where(placed, v, np.nan)
         return _like(u, (e * u - b * v) / det), _like(v, (a * v - d * u) / det)
 
     def to_wgs84(self, x: Any, y: Any) -> tuple[Any, Any]:

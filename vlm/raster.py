@@ -24,7 +24,7 @@ from vlm.geometry.shapes import Window
 from vlm.grid import Grid
 from vlm.paint import paint, with_ratio
 from vlm.records import Image
-from vlm.stretch import AS_STORED, Limits, decibels, percentile_limits
+from vlm.stretch import AS_STORED, Limits, as_float, decibels, percentile_limits
 from vlm.valid import check_seen, check_valid, find_valid
 from vlm.window import clip_window, window_from_bbox, window_from_text
 
@@ -238,7 +238,7 @@ class Raster:
                 values = self._resampled(bands, source, size)
             valid = self._mask(bands, source, size)
         if values.dtype != np.uint8:
-            values = values.astype(np.float64)
+            values = as_float(values)
         if decibel:
             values = decibels(values)
         if values.dtype != np.uint8:
@@ -258,8 +258,9 @@ class Raster:
         cols, rows = size
         looks = max(1, min(LOOKS, int(source[2] / cols), int(source[3] / rows)))
         samples = self._get(bands, source, (cols * looks, rows * looks), Resampling.nearest)
-        power = np.square(samples.real, dtype=np.float64) + np.square(samples.imag, dtype=np.float64)
-        return np.sqrt(power.reshape(len(bands), rows, looks, cols, looks).mean(axis=(2, 4)))
+        with np.errstate(over="ignore"):  # what is too large for its square is inf, which is no data
+            power = np.square(as_float(samples.real)) + np.square(as_float(samples.imag))
+            return np.sqrt(power.reshape(len(bands), rows, looks, cols, looks).mean(axis=(2, 4)))
 
     def _get(self, bands: tuple[int, ...], source: SourceWindow, size: tuple[int, int], how: Any) -> np.ndarray:
         from rasterio.windows import Window as SourceBlock

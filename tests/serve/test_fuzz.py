@@ -23,10 +23,7 @@ from serve.settings import Limits, Settings
 from tests.serve.live import Live
 from tests.vlm.made_rasters import UTM, checker, with_gcps, write_raster
 
-pytestmark = [
-    pytest.mark.filterwarnings("default::RuntimeWarning"),
-    pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 UPLOADS = int(os.environ.get("NADIR_UPLOADS", "60"))
 HEADER = 600
 

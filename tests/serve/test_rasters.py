@@ -23,8 +23,6 @@ from vlm.geometry.shapes import Window
 from vlm.raster import Raster
 
 MERCATOR_M = 20037508.342789244
-# numpy warns where a place lies off a projection; the tests of vlm say so, a server goes on.
-pytestmark = pytest.mark.filterwarnings("default::RuntimeWarning")
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from vlm.bands import band_table, plan_renderings
 from vlm.errors import RasterError
 from vlm.sensors import ALIASES, AUTOMATIC_ORDER, PRESETS, ROLE_WORDS, SENSOR_BY_COUNT, SENSORS, WORDS
-from vlm.stretch import decibels, normalised_difference, percentile_limits, ramp, to_bytes
+from vlm.stretch import as_float, decibels, normalised_difference, percentile_limits, ramp, to_bytes
 
 S2 = SENSORS["sentinel2"].codes
 PLAIN = ("gray", "undefined", "undefined", "undefined")
@@ -184,12 +184,24 @@ def test_the_stretch_takes_the_2nd_to_98th_percentile() -> None:
         ([0.0] * 9, (0.0, 1.0)),
         ([-3.0] * 9, (-3.0, -2.0)),
         ([0.0] * 999 + [7.0], (0.0, 7.0)),
+        ([-1e300] * 9, (-1e300, -1e300 + 1e294)),
     ],
 )
 def test_the_stretch_of_constant_and_rare_values_is_never_empty(
     values: list[float], limits: tuple[float, float]
 ) -> None:
     assert percentile_limits(np.array(values)) == limits
+
+
+def test_values_of_a_damaged_file_are_stretched_without_an_overflow() -> None:
+    wide = np.array([-1.7e308, -8.5e307, 0.0, 8.5e307, 1.7e308])
+    low, high = percentile_limits(wide)
+    assert -1.7e308 < low < high < 1.7e308
+    assert to_bytes(wide, (low, high)).tolist() == [0, 61, 128, 194, 255]
+    assert to_bytes(np.array([-np.inf, 1.7e308, np.inf]), (0.0, 5e-324)).tolist() == [0, 255, 255]
+    assert normalised_difference(np.array([1.5e308]), np.array([0.5e308]))[0] == 0.5
+    signalling = np.array([0x7FA00000], np.uint32).view(np.float32)
+    assert np.isnan(as_float(signalling)).all()
 
 
 def test_indices_and_decibels_have_their_textbook_values() -> None:

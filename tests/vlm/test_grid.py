@@ -259,6 +259,19 @@ def test_a_local_crs_has_no_place_on_the_earth() -> None:
         site.to_wgs84(1.0, 1.0)
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_point_off_the_projection_has_no_pixel_and_the_others_have_theirs(turned: bool) -> None:
+    """Orthographic shows half of the earth; the antipode of its centre has no place on it."""
+    text = "+proj=ortho +lat_0=10 +lon_0=20 +datum=WGS84"
+    affine = (1000.0, 200.0 * turned, -5e4, -300.0 * turned, -1000.0, 5e4)
+    points = tuple((x, y, 1000.0 * x - 5e4, -1000.0 * y + 5e4) for x, y in ((0, 0), (100, 0), (0, 100), (100, 100.0)))
+    for grid in (Grid(100, 100, text, affine), Grid(100, 100, text, None, points)):
+        x, y = grid.from_wgs84(np.array([-160.0, 20.0]), np.array([-10.0, 10.0]))
+        assert np.isnan([x[0], y[0]]).all()
+        assert np.allclose(grid.to_wgs84(x[1], y[1]), (20.0, 10.0))
+        assert np.isnan(grid.to_pixel(np.inf, 0.0)).all() and np.isnan(grid.to_pixel(0.0, np.nan)).all()
+
+
 def test_points_off_the_projection_are_infinite_and_a_pole_has_no_pixel_size() -> None:
     lambert = Grid(100, 100, "EPSG:3035", (1e6, 0.0, -5e7, 0.0, -1e6, 5e7))
     lon, lat = lambert.to_wgs84(np.array([0.0, 55.0]), np.array([0.0, 47.0]))
