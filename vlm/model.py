@@ -19,21 +19,13 @@ from transformers import initialization as init
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from vlm.config import NadirConfig
-from vlm.difference import GatedDifference
-from vlm.encoder import CLIP, Encoder
-from vlm.pointer import Candidates, Pointer
-from vlm.qformer import AnchoredQFormer
+from vlm.encoder import CLIP
+from vlm.sight import Sight
 from vlm.splice import splice
 
 
-class NadirForConditionalGeneration(PreTrainedModel, GenerationMixin):
-    """Join encoder, difference, Q-former and language model.
-
-    Visual inputs, all flat over the batch's tiles in the order of their placeholders: `pixel_values` (N, 3, P, P);
-    `tile_frames` (N, 4), the tile's canvas normalised by its image; `tile_meta` (N, 3) level, date, rendering;
-    `tile_partner` (N,), the same tile at the partner date or -1; `num_tiles` (I,); `qformer_input_ids` and
-    `qformer_attention_mask` (I, T), the text of the user turn that holds the image.
-    """
+class NadirForConditionalGeneration(Sight, PreTrainedModel, GenerationMixin):
+    """Join the visual side, whose inputs vlm.sight.Sight describes, and a language model of transformers."""
 
     config_class = NadirConfig
     config: NadirConfig
@@ -47,25 +39,7 @@ class NadirForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     def __init__(self, config: NadirConfig) -> None:
         super().__init__(config)
-        self.encoder = Encoder(config.clip_config, tuple(config.vision_layers))
-        width = config.qformer_config.hidden_size
-        keys = config.qformer_config.encoder_hidden_size
-        self.keys = nn.Sequential(nn.Linear(self.encoder.width, keys), nn.LayerNorm(keys))
-        self.difference = GatedDifference(keys, config.difference_dropout)
-        self.qformer = AnchoredQFormer(
-            config.qformer_config,
-            llm_width=config.text_config.hidden_size,
-            query_grid=config.query_grid,
-            free_queries=config.free_queries,
-            levels=config.max_levels,
-            dates=config.max_dates,
-            renderings=config.max_renderings,
-        )
-        self.projector = nn.Linear(width, config.text_config.hidden_size)
-        self.place = nn.Linear(width, config.text_config.hidden_size, bias=False)
-        self.pointer = (
-            Pointer(keys, config.pointer_width, config.text_config.hidden_size) if config.pointer_width else None
-        )
+        self.add_sight(config)
         self.language_model = AutoModelForCausalLM.from_config(config.text_config)
         self.post_init()
 
@@ -98,54 +72,10 @@ class NadirForConditionalGeneration(PreTrainedModel, GenerationMixin):
     def set_output_embeddings(self, new_embeddings: nn.Module) -> None:
         self.language_model.set_output_embeddings(new_embeddings)
 
-    def embed_images(
-        self,
-        pixel_values: torch.Tensor,
-        tile_frames: torch.Tensor,
-        tile_meta: torch.Tensor,
-        tile_partner: torch.Tensor,
-        num_tiles: torch.Tensor,
-        qformer_input_ids: torch.Tensor,
-        qformer_attention_mask: torch.Tensor,
-    ) -> list[torch.Tensor]:
-        """Give each image's visual tokens, tile by tile (L, E): the one path from pixels to the language model."""
-        visual, grid = self._see(pixel_values, tile_meta, tile_partner)
-        words, words_mask = self._hear(num_tiles, qformer_input_ids, qformer_attention_mask)
-        queries, carried = self.qformer(visual, grid, tile_frames, tile_meta, words, words_mask)
-        tokens = self.projector(queries) + self.place(carried)
-        if self.pointer is not None:
-            told = self.pointer(visual, grid, tile_frames, num_tiles, words, words_mask)
-            tokens = torch.cat((tokens, told), dim=1)
-        return [part.flatten(0, 1) for part in tokens.split(num_tiles.tolist())]
-
-    def point(
-        self,
-        pixel_values: torch.Tensor,
-        tile_frames: torch.Tensor,
-        tile_meta: torch.Tensor,
-        tile_partner: torch.Tensor,
-        num_tiles: torch.Tensor,
-        qformer_input_ids: torch.Tensor,
-        qformer_attention_mask: torch.Tensor,
-    ) -> Candidates:
-        """Give what the pointer finds in each image, of a model that has one; nothing else is run."""
-        visual, grid = self._see(pixel_values, tile_meta, tile_partner)
-        words, words_mask = self._hear(num_tiles, qformer_input_ids, qformer_attention_mask)
-        return cast(Pointer, self.pointer).point(visual, grid, tile_frames, num_tiles, words, words_mask)
-
-    def _see(
-        self, pixel_values: torch.Tensor, tile_meta: torch.Tensor, tile_partner: torch.Tensor
-    ) -> tuple[torch.Tensor, tuple[int, int]]:
-        """Give the keys of each tile's patches, (N, L, K), with what changed since the partner date, and their grid."""
-        visual, grid = self.encoder(pixel_values.to(self.dtype))
-        return self.difference(self.keys(visual), tile_partner, tile_meta[:, 1]), grid
-
-    def _hear(
-        self, num_tiles: torch.Tensor, input_ids: torch.Tensor, attention_mask: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Give the words of each tile's instruction, embedded (N, T, E), and their mask (N, T)."""
-        owner = torch.repeat_interleave(torch.arange(len(num_tiles), device=num_tiles.device), num_tiles)
-        return self.get_input_embeddings()(input_ids)[owner], attention_mask[owner]
+    def embed_words(self, input_ids: torch.Tensor) -> torch.Tensor:
+        """Embed token ids (..., E)."""
+        embedded: torch.Tensor = self.get_input_embeddings()(input_ids)
+        return embedded
 
     def embed_inputs(self, input_ids: torch.Tensor, **images: Any) -> torch.Tensor:
         """Give the embeddings (B, S, E) of a prompt with its images spliced in; without images, of the text alone."""
