@@ -7,12 +7,14 @@ out/checkpoints/step-00001200/    what the engine writes, and complete.json with
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import os
 import shutil
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,6 +24,7 @@ from vlm.errors import CheckpointError, OutputError
 LOG = logging.getLogger("nadir.train")
 MANIFEST: Final = "complete.json"
 NEW: Final = ".new"
+LOCK: Final = ".lock"
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,22 @@ def write_folder(folder: Path, write: Callable[[Path], None]) -> None:
         shutil.rmtree(new, ignore_errors=True)
         raise OutputError(f"{folder} could not be written: {say_failure(error, folder)}") from error
     replace_folder(new, folder)
+
+
+@contextmanager
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Let one process make a folder while the others of a run wait, by a lock beside it."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(folder.name + LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def write_once(folder: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a folder that is not there yet; of several processes one writes, and the others wait for it."""
+    with one_at_a_time(folder):
+        if not folder.exists():
+            write_folder(folder, write)
 
 
 def check_room(folder: Path, need_bytes: int, what: str) -> None:

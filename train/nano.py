@@ -13,7 +13,6 @@ from __future__ import annotations
 import vlm.compat  # noqa: F401  # isort: skip
 
 import argparse
-import fcntl
 import logging
 import os
 from collections.abc import Iterator
@@ -29,6 +28,7 @@ from data_engine.stage import StageOptions
 from data_engine.store import read_samples
 from data_engine.store.rows import Rows
 from train.adapters import adapt_model
+from train.checkpoints import one_at_a_time, write_once
 from train.clip import ClipConfig, train_clip
 from train.export import export
 from train.mixture import Feed, group_feed
@@ -49,9 +49,12 @@ TOKENIZER_PLACES = 100
 
 def run_tokenizer(recipe: Recipe, data: Path, out: Path) -> PreTrainedTokenizerFast:
     """Train the tokenizer on the texts of the recipe's training data, or load the one that is there."""
-    if not (out / "tokenizer").exists():
+
+    def write(folder: Path) -> None:
         samples = tokenizer_samples(recipe, data, out)
-        build_tokenizer(recipe_texts(samples), vocab_size=recipe.vocab_size).save_pretrained(out / "tokenizer")
+        build_tokenizer(recipe_texts(samples), vocab_size=recipe.vocab_size).save_pretrained(folder)
+
+    write_once(out / "tokenizer", write)
     return PreTrainedTokenizerFast.from_pretrained(out / "tokenizer")
 
 
@@ -179,9 +182,7 @@ def find_places(recipe: Recipe, data: Path, out: Path) -> Path:
     """
     if (data / SYNTH).is_dir():
         return data / SYNTH
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / f"{SYNTH}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with one_at_a_time(out / SYNTH):
         write_places(recipe.scenes, out / SYNTH, options=StageOptions(workers=os.cpu_count() or 1))
     return out / SYNTH
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from train.checkpoints import write_once
 from train.nano import round_config, run_sft
 from train.needs import check_tasks
 from train.overrides import override
@@ -75,15 +76,17 @@ def find_parts(recipe: Recipe, arguments: argparse.Namespace) -> Parts | None:
 
 def build_untrained(folder: Path, parts: Parts) -> None:
     """Join pretrained parts into an untrained model, once."""
-    if (folder / "config.json").exists():
-        return
-    joined = build_from_parts(
-        llm=parts.llm,
-        vision=parts.vision,
-        vision_checkpoint=parts.vision_checkpoint,
-        qformer_checkpoint=parts.qformer,
-    )
-    save_checkpoint(*joined, folder)
+
+    def write(folder: Path) -> None:
+        joined = build_from_parts(
+            llm=parts.llm,
+            vision=parts.vision,
+            vision_checkpoint=parts.vision_checkpoint,
+            qformer_checkpoint=parts.qformer,
+        )
+        save_checkpoint(*joined, folder)
+
+    write_once(folder, write)
 
 
 def _parse(description: str, words: Sequence[str] | None) -> argparse.Namespace:

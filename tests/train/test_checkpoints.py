@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 import resource
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import torch
 
-from train.checkpoints import Checkpoints, check_room, find_damage, write_folder
+from train.checkpoints import Checkpoints, check_room, find_damage, write_folder, write_once
 from vlm.errors import CheckpointError, OutputError
 
 
@@ -96,3 +98,23 @@ def test_a_sealed_folder_holds_what_it_says(tmp_path: Path) -> None:
     write(checkpoints, 7)
     assert find_damage(checkpoints.path(7)) is None
     assert find_damage(tmp_path) == "complete.json cannot be read"
+
+
+def test_of_several_that_need_a_folder_one_writes_it_and_none_reads_half_of_it(tmp_path: Path) -> None:
+    folder, writers = tmp_path / "out" / "tokenizer", []
+
+    def write(new: Path) -> None:
+        writers.append(new)
+        with (new / "words").open("w") as file:
+            for _ in range(10):
+                file.write("word ")
+                file.flush()
+                time.sleep(0.01)
+
+    def use(_: int) -> str:
+        write_once(folder, write)
+        return (folder / "words").read_text()
+
+    with ThreadPoolExecutor(4) as processes:
+        assert set(processes.map(use, range(4))) == {"word " * 10}
+    assert len(writers) == 1
