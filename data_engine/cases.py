@@ -77,7 +77,7 @@ def render_geometry(geometry: Geometry) -> dict[str, Any]:
     raise DataError(f"cases hold boxes, oriented boxes and masks, not {type(geometry).__name__}")
 
 
-def _line(
+def case_line(
     case_id: str,
     images: Iterable[Image],
     instruction: str,
@@ -88,6 +88,7 @@ def _line(
     group: str | None = None,
     window: Window | None = None,
 ) -> Line:
+    """Give one case as a line of a file: a question about images, its answers, its regions in pixels."""
     shown = list(images)
     paths = [str(Path(image.path or "").resolve()) for image in shown]
     return {
@@ -118,7 +119,7 @@ def _scene_lines(root: Path) -> Iterator[Line]:
     for name, image in _rsicd_images(root):
         if name in themes:
             instruction = templates.INSTRUCTIONS["theme"][0]
-            yield _line(f"rsicd/val/{name}", [image], instruction, "scene", answers=[themes[name]])
+            yield case_line(f"rsicd/val/{name}", [image], instruction, "scene", answers=[themes[name]])
 
 
 def _scene_training(root: Path) -> Answers:
@@ -128,7 +129,7 @@ def _scene_training(root: Path) -> Answers:
 def _caption_lines(root: Path) -> Iterator[Line]:
     references = rsicd.references(root, split="val")
     for name, image in _rsicd_images(root):
-        yield _line(f"rsicd/val/{name}", [image], CAPTION, "caption", answers=references[name])
+        yield case_line(f"rsicd/val/{name}", [image], CAPTION, "caption", answers=references[name])
 
 
 def _caption_training(root: Path) -> Answers:
@@ -144,7 +145,7 @@ def _ground_lines(root: Path, *, kind: BoxKind, unique: bool) -> Iterator[Line]:
         region = sample.turns[0].answer.regions[0]
         instruction = templates.INSTRUCTIONS[f"ground_{kind}"][0].format(phrase=region.phrase)
         category = "class" if region.phrase in hit_uav.CLASSES else "position or size"
-        yield _line(sample.id, sample.images, instruction, category, regions=[(region.phrase, region.geometry)])
+        yield case_line(sample.id, sample.images, instruction, category, regions=[(region.phrase, region.geometry)])
 
 
 def _no_training(root: Path) -> Answers:
@@ -156,7 +157,7 @@ def _count_lines(root: Path) -> Iterator[Line]:
     for sample in hit_uav.count_samples(root, split="val"):
         label = _counted_class(sample)
         instruction = templates.INSTRUCTIONS["count"][0].format(plural=templates.write_plural(label))
-        yield _line(sample.id, sample.images, instruction, label, answers=[sample.turns[0].answer.template])
+        yield case_line(sample.id, sample.images, instruction, label, answers=[sample.turns[0].answer.template])
 
 
 def _count_training(root: Path) -> Answers:
@@ -176,7 +177,7 @@ def _rsvqa_samples(root: Path, variant: str, split: str) -> Iterator[tuple[str, 
 def _rsvqa_lines(root: Path, *, variant: str) -> Iterator[Line]:
     for category, sample in _rsvqa_samples(root, variant, "val"):
         turn = sample.turns[0]
-        yield _line(sample.id, sample.images, turn.instruction, category, answers=[turn.answer.template])
+        yield case_line(sample.id, sample.images, turn.instruction, category, answers=[turn.answer.template])
 
 
 def _rsvqa_training(root: Path, *, variant: str) -> Answers:
@@ -209,7 +210,7 @@ def _change_lines(root: Path) -> Iterator[Line]:
         for category, images in shown.items():
             answer = templates.NO if "twice" in category else templates.YES
             case_id = f"{scene.key}/{category.replace(' ', '-')}"
-            yield _line(case_id, images, instruction, category, answers=[answer], group=scene.key)
+            yield case_line(case_id, images, instruction, category, answers=[answer], group=scene.key)
     found = [(scene, window, share) for scene in scenes for window, share in _window_shares(scene)]
     still = [(scene, window) for scene, window, share in found if share == 0]
     ranked = sorted(found, key=lambda item: -item[2])
@@ -222,7 +223,7 @@ def _change_lines(root: Path) -> Iterator[Line]:
         for scene, window in chosen[:count]:
             case_id = f"{scene.key}/window-{window.x}-{window.y}"
             images = (scene.before, scene.after)
-            yield _line(case_id, images, instruction, category, answers=[answer], group=scene.key, window=window)
+            yield case_line(case_id, images, instruction, category, answers=[answer], group=scene.key, window=window)
 
 
 def _window_shares(scene: ChangeScene) -> Iterator[tuple[Window, float]]:
@@ -239,7 +240,7 @@ def _change_mask_lines(root: Path) -> Iterator[Line]:
         if mask is not None and split_components(scene.changed, min_px=MIN_COMPONENT_PX):
             regions = [("changed area", mask)]
             images = (scene.before, scene.after)
-            yield _line(f"{scene.key}/mask", images, instruction, "changed", regions=regions, group=scene.key)
+            yield case_line(f"{scene.key}/mask", images, instruction, "changed", regions=regions, group=scene.key)
 
 
 CASE_SETS: Final[dict[str, CaseSet]] = {
