@@ -10,6 +10,7 @@ import vlm.compat  # noqa: F401  # isort: skip
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
@@ -148,7 +149,7 @@ class NadirProcessor(ProcessorMixin):
         ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
         instructions = self.image_instructions(ids, len(images))
         ids = self._expand(ids, [len(image.plan.tiles) * self.tokens_per_tile for image in images])
-        encoded = {"input_ids": torch.tensor(ids), **self._image_tensors(images, instructions)}
+        encoded = {"input_ids": torch.tensor(ids), **self.image_tensors(images, instructions)}
         if with_labels:
             encoded["labels"] = torch.tensor(self._labels(ids))
         return encoded
@@ -158,15 +159,8 @@ class NadirProcessor(ProcessorMixin):
 
         Of a turn with more than `max_instruction_tokens` of them, those after its last image: the notes are left out.
         """
-        start, end = (self.tokenizer.convert_tokens_to_ids(token) for token in ("<|im_start|>", "<|im_end|>"))
-        turns: list[list[int]] = [[]]
-        for token in ids:
-            if token in (start, end):
-                turns.append([])
-            else:
-                turns[-1].append(token)
         found = []
-        for turn in turns:
+        for turn in self._turns(ids):
             words = [token for token in turn if token != self.image_token_id]
             if len(words) > self.max_instruction_tokens and self.image_token_id in turn:
                 words = turn[len(turn) - turn[::-1].index(self.image_token_id) :]
@@ -174,6 +168,35 @@ class NadirProcessor(ProcessorMixin):
         if len(found) != images:
             raise SpliceError(f"the prompt holds {len(found)} image placeholders, but {images} images were given")
         return found
+
+    def date_pictures(self, ids: Sequence[int], sizes: Sequence[tuple[int, int]]) -> list[tuple[int, int | None]]:
+        """Say of each picture which date it is, and which picture of the prompt it is compared with (None: none).
+
+        Pictures of one turn that have one size, (width, height), are dates of one place; all others stand alone.
+        Raises SpliceError when the numbers of placeholders and sizes differ.
+        """
+        counts = [turn.count(self.image_token_id) for turn in self._turns(ids)]
+        if sum(counts) != len(sizes):
+            raise SpliceError(f"the prompt holds {sum(counts)} image placeholders, but {len(sizes)} images were given")
+        found: list[tuple[int, int | None]] = []
+        for count in counts:
+            first, own = len(found), set(sizes[len(found) : len(found) + count])
+            dates = count if len(own) == 1 else 1
+            for date in range(count):
+                partner = partner_of(date, dates=dates)
+                found.append((0, None) if partner is None else (date, first + partner))
+        return found
+
+    def _turns(self, ids: Sequence[int]) -> list[list[int]]:
+        """Split a prompt at the tokens that begin and end a turn."""
+        start, end = (self.tokenizer.convert_tokens_to_ids(token) for token in ("<|im_start|>", "<|im_end|>"))
+        turns: list[list[int]] = [[]]
+        for token in ids:
+            if token in (start, end):
+                turns.append([])
+            else:
+                turns[-1].append(token)
+        return turns
 
     def _expand(self, ids: Sequence[int], lengths: Sequence[int]) -> list[int]:
         runs = iter(lengths)
@@ -194,7 +217,8 @@ class NadirProcessor(ProcessorMixin):
                 inside = token != end
         return labels
 
-    def _image_tensors(self, images: Sequence[TiledImage], instructions: list[list[int]]) -> dict[str, torch.Tensor]:
+    def image_tensors(self, images: Sequence[TiledImage], instructions: list[list[int]]) -> dict[str, torch.Tensor]:
+        """Give the tensors of images and of the instruction of each, unpadded over the tiles."""
         if not images:
             return {}
         first = np.cumsum([0, *(len(image.plan.tiles) for image in images)])
@@ -254,18 +278,29 @@ class NadirProcessor(ProcessorMixin):
         return ((pixels_NPP3.float() / 255 - mean) / std).permute(0, 3, 1, 2).contiguous()
 
     def __call__(self, images: Any = None, text: Any = None, **kwargs: Any) -> BatchFeature:
-        """Encode rendered prompts (with one "<image>" an image) and their PIL images or arrays, flat over the batch."""
+        """Encode rendered prompts (with one "<image>" an image) and their PIL images or arrays, flat over the batch.
+
+        Pictures of one turn that have one size are dates of one place (date_pictures).
+        """
         texts = [text] if isinstance(text, str) else list(text)
         pictures = [] if images is None else list(images) if isinstance(images, list | tuple) else [images]
-        pending = iter([self.tile_array(_as_array(picture)) for picture in pictures])
+        pending = iter(pictures)
         samples = []
         for prompt in texts:
             ids = self.tokenizer(prompt, add_special_tokens=False)["input_ids"]
-            own = [next(pending) for _ in range(ids.count(self.image_token_id))]
+            arrays = [_as_array(picture) for picture in islice(pending, ids.count(self.image_token_id))]
+            own = self.tile_arrays(ids, arrays)
             expanded = self._expand(ids, [len(image.plan.tiles) * self.tokens_per_tile for image in own])
-            tensors = self._image_tensors(own, self.image_instructions(ids, len(own)))
+            tensors = self.image_tensors(own, self.image_instructions(ids, len(own)))
             samples.append({"input_ids": torch.tensor(expanded), **tensors})
         return self.collate(samples)
+
+    def tile_arrays(self, ids: Sequence[int], arrays: Sequence[np.ndarray]) -> list[TiledImage]:
+        """Plan and tile the pictures of one prompt, (H, W, 3) uint8 each, as dates where they are dates."""
+        dates = self.date_pictures(ids, [(rgb.shape[1], rgb.shape[0]) for rgb in arrays])
+        return [
+            self.tile_array(rgb, date=date, partner=partner) for rgb, (date, partner) in zip(arrays, dates, strict=True)
+        ]
 
     def tile_array(
         self, rgb: np.ndarray, *, budget: TokenBudget | None = None, date: int = 0, partner: int | None = None
@@ -273,6 +308,13 @@ class NadirProcessor(ProcessorMixin):
         """Plan and tile an (H, W, 3) uint8 array."""
         plan = self.plan(rgb.shape[1], rgb.shape[0], budget=budget)
         return self.tile(ArrayImage(rgb), plan, date=date, partner=partner)
+
+
+def partner_of(date: int, *, dates: int, rendering: int = 0, renderings: int = 1) -> int | None:
+    """Give the number of the image that a date is compared with: the date before it; for the first, the second."""
+    if dates == 1:
+        return None
+    return (date - 1 if date else 1) * renderings + rendering
 
 
 def _as_array(picture: Any) -> np.ndarray:

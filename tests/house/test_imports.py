@@ -24,7 +24,7 @@ TORCH_HALF = {
     f"vlm.{name}"
     for name in (
         "answer", "checkpoint", "compat", "config", "difference", "embed", "encoder", "model", "positions",
-        "pointer", "processor", "qformer", "sight", "splice", "zoom",
+        "pointer", "processor", "prompter", "qformer", "sheet", "sight", "splice", "zoom",
     )
 }  # fmt: skip
 TORCH = ["torch", "torchvision", "transformers", "open_clip", "timm", "peft", "deepspeed"]

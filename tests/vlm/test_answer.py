@@ -51,7 +51,7 @@ def test_an_answer_does_not_depend_on_its_batch(tiny: Nadir, picture: Path) -> N
 def test_regions_of_a_window_are_in_the_pixels_of_the_image(tiny: Nadir, picture: Path) -> None:
     request = Request("Where is the ship?", (picture,), window=Window(40, 20, 50, 30))
     view = tiny.look(request)
-    answer = tiny._placed(request, view, "<box>[[0,0,1000,500]]</box>", COST)
+    answer = tiny.prompter.place(request, view, "<box>[[0,0,1000,500]]</box>", COST)
     assert answer.regions[0].geometry == HBB(40, 20, 90, 35)
     assert answer.window == Window(40, 20, 50, 30)
 
@@ -96,7 +96,7 @@ def test_a_region_of_the_second_date_names_its_image(tiny: Nadir, picture: Path)
     request = Request("What is here?", (picture, picture), regions=(region,))
     view = tiny.look(request)
     assert tiny.words(request, view) == "What is here? <box image=2>[[0,0,1000,500]]</box>"
-    assert tiny._placed(request, view, "", COST).file_grids == view.grids
+    assert tiny.prompter.place(request, view, "", COST).file_grids == view.grids
     with pytest.raises(InstructionError, match="lies in image 2"):
         tiny.ask(picture, "What is here?", regions=(region,))
 
@@ -168,7 +168,7 @@ def test_two_renderings_are_two_images_of_one_date(tiny: Nadir, tmp_path: Path) 
     assert [image.rendering for image in view.images] == [0, 1]
     assert [image.partner for image in view.images] == [None, None]
     assert all(view.notes) and view.sizes == [(40, 40)]
-    assert tiny._placed(Request("What?", (path,), bands="true+ndvi"), view, "", COST).bands == "true+ndvi"
+    assert tiny.prompter.place(Request("What?", (path,), bands="true+ndvi"), view, "", COST).bands == "true+ndvi"
     parts = tiny.message(Request("What is it?"), view)["content"]
     assert [part["text"].split(" (")[0] for part in parts if "(" in part.get("text", "")] == ["Image", "Image"]
 
@@ -179,7 +179,7 @@ def test_three_dates_are_compared_one_by_one(tiny: Nadir, picture: Path) -> None
     assert [(image.date, image.partner) for image in view.images] == [(0, 1), (1, 0), (2, 1)]
     parts = [part.get("text", "") for part in tiny.message(request, view)["content"]]
     assert [part for part in parts if part.startswith("Image")] == ["Image 1: ", "Image 2: ", "Image 3: "]
-    answer = tiny._placed(request, view, "<box image=3>[[0,0,1000,500]]</box>", COST)
+    answer = tiny.prompter.place(request, view, "<box image=3>[[0,0,1000,500]]</box>", COST)
     assert [(region.image, region.geometry) for region in answer.regions] == [(2, HBB(0, 0, 100, 30))]
     assert tiny.ask(*[picture] * 3, "What has changed?", max_new_tokens=2).cost is not None
     assert "date 3" in answer._repr_html_()
@@ -222,7 +222,7 @@ def test_what_the_language_model_cannot_hold_is_refused(tiny: Nadir, picture: Pa
 
 def test_an_answer_writes_itself_as_geojson(tiny: Nadir, picture: Path, tmp_path: Path) -> None:
     request = Request("Where is the ship?", (picture,))
-    answer = tiny._placed(request, tiny.look(request), "<box>[[100,100,200,200]]</box>", COST)
+    answer = tiny.prompter.place(request, tiny.look(request), "<box>[[100,100,200,200]]</box>", COST)
     written = json.loads(answer.to_geojson(tmp_path / "ships.geojson").read_text())
     assert len(written["features"]) == 1
     assert "<svg" in answer._repr_html_()
