@@ -11,9 +11,10 @@ from typing import Any
 from fastapi import Depends, FastAPI, Response
 from starlette.middleware.cors import CORSMiddleware
 
-from serve.app import asking, chat, rasters, tiles
+from serve.app import asking, chat, exports, rasters, tiles
 from serve.app.gate import Gate
 from serve.app.metrics import Counted, Metrics
+from serve.app.page import add_page
 from serve.app.services import KEY, Services
 from serve.app.statuses import add_handlers
 from serve.engines.engine import Engine
@@ -51,11 +52,19 @@ def build_app(engine: Engine, settings: Settings) -> FastAPI:
         sweeping.cancel()
         await engine.close()
 
-    app = FastAPI(title="Nadir", version=version("nadir-vlm"), description=_ABOUT, lifespan=lifespan, docs_url="/docs")
+    app = FastAPI(
+        title="Nadir",
+        version=version("nadir-vlm"),
+        description=_ABOUT,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
     app.state.services = services
-    for room in (chat, asking, rasters, tiles):
+    for room in (chat, asking, exports, rasters, tiles):
         app.include_router(room.router, dependencies=[Depends(KEY)], responses=_REFUSALS)
     _add_watching(app, services)
+    add_page(app)
     add_handlers(app, hidden=str(store.folder))
     app.add_middleware(Gate, settings=settings)
     app.add_middleware(Counted, metrics=services.metrics)
