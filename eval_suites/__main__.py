@@ -19,6 +19,8 @@ from pathlib import Path
 
 from eval_suites.compare import add_compare_options, compare_runs
 from eval_suites.report import insert_headlines, load_results, render_scores
+from eval_suites.rules.registry import name_suite
+from eval_suites.suites import BENCHMARKS, FILES_ALONE, SUITES
 from eval_suites.verbs.run import add_run_options, run_jobs
 from eval_suites.verbs.score import add_score_options, score_file
 from eval_suites.verbs.tell import add_tell_options, describe, render_list
@@ -51,6 +53,8 @@ def main(arguments: list[str] | None = None) -> None:
     LOG.setLevel(logging.INFO)
     verbs = {"report": _report, "list": render_list, "describe": describe, "compare": compare_runs}
     try:
+        if "suite" in given:
+            given.suite = name_suite(given.suite, (*SUITES, *BENCHMARKS, *FILES_ALONE))
         if given.verb == "run":
             sys.stdout.write(json.dumps(run_jobs(given)) + "\n")
         elif given.verb == "score":

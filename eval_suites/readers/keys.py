@@ -16,11 +16,14 @@ PREDICTION = (
     "prediction", "predictions", "pred", "preds", "predicted", "predicted_answer", "pred_answer", "pred_ans",
     "model_answer", "model_output", "model_response", "model_prediction", "output", "outputs", "response", "responses",
     "generated", "generated_answer", "generated_text", "generated_caption", "completion", "raw_output", "hypothesis",
+    "y_pred", "pred_text", "pred_caption", "predicted_caption", "pred_label", "predicted_label", "pred_class",
+    "predicted_class", "pred_index", "pred_idx",
 )  # fmt: skip
 TARGET = (
     "ground_truth", "ground_truths", "gt", "gts", "gt_answer", "gt_bbox", "ground_truth_answer", "reference",
     "references", "refs", "annotation", "target", "targets", "label", "labels", "correct_answer", "true_answer",
-    "solution", "sentences", "captions",
+    "solution", "sentences", "captions", "y_true", "truth", "true_label", "gt_text", "gt_caption",
+    "gt_captions", "gt_label", "gt_class", "gt_index", "gt_idx",
 )  # fmt: skip
 # What may be either: the model's own words in one file, the annotation in another.
 EITHER = ("answer", "answers", "caption", "text", "value")

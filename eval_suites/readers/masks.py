@@ -1,8 +1,8 @@
 """Masks: folders of pictures, arrays in npz and npy, or rows that name pictures or hold run lengths.
 
 A folder may hold both sides in two folders of their own (`pred` and `gt`, or other usual names), or the targets are
-another folder. Pictures are paired by their name without its ending and without a last `_pred`, `_gt`, `_mask`. Entries
-hold paths, so that a rule has one pair in memory at a time.
+another folder. Pictures are paired by their name without its ending and without a first or last `pred`, `gt`, `mask`.
+Entries hold paths, so that a rule has one pair in memory at a time.
 """
 
 from __future__ import annotations
@@ -27,7 +27,17 @@ TARGET_FOLDERS = ("gt", "gts", "ground_truth", "groundtruth", "label", "labels",
                   "annotations", "gt_masks")  # fmt: skip
 FOUND_NAMES, TARGET_NAMES = {plain(name) for name in FOUND_FOLDERS}, {plain(name) for name in TARGET_FOLDERS}
 ENDINGS = re.compile(r"[-_ ](pred|prediction|gt|label|mask|target|seg|change)s?$", re.IGNORECASE)
-FOUND_KEYS = ("pred_mask", "mask_pred", "predicted_mask", "pred_path", "prediction_path", "segmentation", *PREDICTION)
+BEGINNINGS = re.compile(r"(?:^|(?<=/))(pred|prediction|gt|label|mask|target)s?[-_ ](?=[^/]+$)", re.IGNORECASE)
+FOUND_KEYS = (
+    "pr",
+    "pred_mask",
+    "mask_pred",
+    "predicted_mask",
+    "pred_path",
+    "prediction_path",
+    "segmentation",
+    *PREDICTION,
+)
 TARGET_KEYS = ("gt_mask", "mask_gt", "mask_path", "label_path", "gt_path", "mask", "masks", *TARGET)
 MASK_FIELDS = (Field("prediction", FOUND_KEYS), Field("target", TARGET_KEYS))
 
@@ -67,15 +77,20 @@ def _one_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Give both sides of a folder that holds `a_pred.png` beside `a_gt.png`, or `pred.npy` beside `gt.npy`."""
     sides: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
     for path in sorted(folder.iterdir()):
-        ending = ENDINGS.search(f"_{path.stem}")
-        if path.suffix.lower() not in {*PICTURES, ".npz"} or ending is None:
+        place = _side_of(path.stem)
+        if path.suffix.lower() not in {*PICTURES, ".npz"} or place is None:
             continue
-        side = sides[0 if ending[1].lower().startswith("pred") else 1]
         if plain(path.stem) in FOUND_NAMES | TARGET_NAMES:
-            side |= _load_named(path) if path.suffix in (".npy", ".npz") else {"mask": path}
+            sides[place].update(_load_named(path) if path.suffix in (".npy", ".npz") else {"mask": path})
         else:
-            side[_name(Path(path.name))] = path
+            sides[place][_name(Path(path.name))] = path
     return sides
+
+
+def _side_of(name: str) -> int | None:
+    """Say which side a name such as a_pred, pred_a, a_gt or gt is of: 0 for predictions, 1 for targets."""
+    word = ENDINGS.search(f"_{name}") or BEGINNINGS.search(name)
+    return None if word is None else 0 if word[1].lower().startswith("pred") else 1
 
 
 def _target_folder(folder: Path) -> Path | None:
@@ -92,7 +107,7 @@ def _pictures(folder: Path) -> dict[str, Any]:
 
 
 def _name(path: Path) -> str:
-    return ENDINGS.sub("", path.with_suffix("").as_posix())
+    return BEGINNINGS.sub("", ENDINGS.sub("", path.with_suffix("").as_posix()))
 
 
 def _load_named(path: Path) -> dict[str, Any]:
@@ -107,12 +122,18 @@ def _read_arrays(predictions: Path, references: Path | None) -> Loaded:
     if references is None:
         found = next((arrays[key] for name in FOUND_KEYS for key in arrays if plain(key) == plain(name)), None)
         target = next((arrays[key] for name in TARGET_KEYS for key in arrays if plain(key) == plain(name)), None)
-        if found is None or target is None:
-            raise DataError(
-                f"{predictions} holds {', '.join(arrays)}: expected two arrays such as pred and gt, or name the "
-                "targets with --references"
-            )
-        return _pair_by_name(_numbered(found), _numbered(target), str(predictions))
+        if found is not None and target is not None:
+            return _pair_by_name(_numbered(found), _numbered(target), str(predictions))
+        sides: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
+        for name, values in arrays.items():
+            if (place := _side_of(name)) is not None:
+                sides[place][_name(Path(name))] = values
+        if all(sides):
+            return _pair_by_name(*sides, str(predictions))
+        raise DataError(
+            f"{predictions} holds {', '.join(arrays)}: expected two arrays such as pred and gt, or pred_0, gt_0 and so "
+            "on, or name the targets with --references"
+        )
     other = _pictures(references) if references.is_dir() else _load_named(references)
     return _pair_by_name(_by_name(arrays), other, str(predictions))
 

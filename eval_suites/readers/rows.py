@@ -1,9 +1,10 @@
 """Files to rows: every shape in which the field stores predictions and references becomes a list of flat records.
 
-Read: json (a list; a record that holds one; id -> value; image -> questions; columns; COCO captions; RSICD's
-`sentences`; RSVQA's questions and answers; lmms-eval's samples), jsonl (records may be wrapped over lines), csv, tsv,
-parquet, npz (columns), txt (one prediction a line), each gzipped or not, and folders of such files. What was nested
-keeps its place in the keys `part` or `image` (the name it stood under) and `file` (the name of the file in a folder).
+Read: json (a list; a record that holds one; id -> value; image -> questions; columns; predictions and targets by id;
+COCO captions; RSICD's `sentences`; RSVQA's questions and answers; lmms-eval's samples), jsonl (records may be wrapped
+over lines), csv, tsv, parquet, npz (columns), txt (one prediction a line), each gzipped or not, and folders of such
+files. What was nested keeps its place in the keys `part` or `image` (the name it stood under) and `file` (the name of
+the file in a folder).
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from vlm.errors import DataError
 
 Row = dict[str, Any]
 CONTAINERS = ("rows", "data", "results", "predictions", "samples", "items", "outputs", "records", "docs")
+SAID = ("res", "hypo", "hyps", "hypotheses", "pred", "preds", "prediction", "predictions", "results")
+RIGHT = ("gts", "gt", "refs", "references", "groundtruth", "groundtruths", "targets", "labels")
 PAIRS = re.compile(r"^(vqa|qa)s?(_?pairs.*)?$", re.IGNORECASE)
 SUFFIXES = {".json", ".jsonl", ".csv", ".tsv", ".txt", ".parquet", ".npz"}
 MANY_PARTS = 12
@@ -56,7 +59,7 @@ def flatten(content: Any) -> list[Row]:
         return [inner for entry in content for inner in _unfold(entry)]
     if not isinstance(content, dict):
         return []
-    for read in (_coco, _karpathy, _questions, _container, _parts, _columns):
+    for read in (_coco, _karpathy, _questions, _container, _sides, _parts, _columns):
         rows = read(content)
         if rows:
             return rows
@@ -191,6 +194,16 @@ def _container(content: Row) -> list[Row]:
         if _rows(content.get(name)):
             return flatten(content[name])
     return []
+
+
+def _sides(content: Row) -> list[Row]:
+    """Read two records of id -> value, those of pycocoevalcap: what was said, and what is right."""
+    sides = {re.sub(r"\W|_", "", name.lower()): side for name, side in content.items() if isinstance(side, dict)}
+    said = next((sides[name] for name in SAID if name in sides), None)
+    right = next((sides[name] for name in RIGHT if name in sides), None)
+    if not said or not right:
+        return []
+    return [{"id": key, "prediction": said.get(key), "ground_truth": value} for key, value in right.items()]
 
 
 def _parts(content: Row) -> list[Row]:

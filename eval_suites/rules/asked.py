@@ -12,6 +12,7 @@ from typing import Final
 
 from eval_suites.measure import Measure, build_mean
 from eval_suites.readers.loaded import Entry, Field, Loaded, Options, text_of
+from eval_suites.rules.choices import CHOICES, LABEL, QUERY, score_choice
 from eval_suites.rules.judge import Judge
 from eval_suites.rules.judged import NO_PREDICTION, Verdict, judge_entries, read_text, score_accuracy
 from eval_suites.rules.matches import match_contain
@@ -88,8 +89,6 @@ def score_rsvlm(loaded: Loaded, options: Options) -> Scores:
 
 def score_choice_judge(loaded: Loaded, options: Options) -> Scores:
     """Give CHOICE's template score and, with a judge, the judge's."""
-    from eval_suites.rules.choices import score_choice
-
     scores = score_choice(loaded, options)
     asked = [row.explanation != NO_PREDICTION and isinstance(entry.target, str)
              for row, entry in zip(scores.rows, loaded.entries, strict=True)]  # fmt: skip
@@ -152,7 +151,8 @@ def _merge(entry: Entry) -> Entry:
 RULES: Final = (
     Rule(("vrsbench-vqa",), "rule-only", "lx709/VRSBench @d38cee11 eval_vqa_gpt.ipynb: target in answer; else wrong "
          "for yes, no and numbers; else the judge, or wrong without one", "accuracy", score_vrsbench, (QUESTION,),
-         aliases=("official", "vqa rule-only + judge hook", "vqa rule-only", "rule", "judge", "rule-only + judge")),
+         aliases=("official", "official; vqa rule-only + judge hook", "vqa rule-only + judge hook", "vqa rule-only",
+                  "judge", "rule-only + judge")),
     Rule(("vrsbench-vqa",), "contain", "VisionXLab/RSCoVLM @c5072823: target in answer", "accuracy", score_contained,
          aliases=("rscovlm", "vqa_contain")),
     Rule(("rsvlm-qa",), "judge", "StarZi0213/RSVLM-QA @4b74c42a scores by gpt-4.1 only; the headline is our string "
@@ -160,7 +160,7 @@ RULES: Final = (
          aliases=("official", "contain", "string match")),
     Rule(("choice",), "judge", "ShawnAn-WHU/CHOICE @eb6c4304 evaluator.py with use_llm: template rule, and the judge's "
          "True or False beside it", "accuracy", score_choice_judge,
-         (Field("query", ("query", "question", "prompt", "text")), Field("choices", ("choices", "options"))),
+         (LABEL, QUERY, CHOICES),
          aliases=("llm", "choice-llm"), empty=1.0,
          oddity="an empty answer stands in every option's text and is right; a missing one is wrong"),
 )  # fmt: skip

@@ -242,7 +242,7 @@ RULES: tuple[Rule, ...] = (
         headline="Acc@.5",
         score=partial(score_boxes, protocol=VRSBENCH),
         fields=(Field("target", ("ground_truth", "gt")), *GROUPS, *SIZE_FIELDS),
-        aliases=("vrsbench", "plus-one"),
+        aliases=("vrsbench", "plus-one", "official; vqa rule-only + judge hook"),
     ),
     Rule(
         suites=("dior-rsvg",),

@@ -191,11 +191,12 @@ MOST_CIDER: Final = 10.0
 
 RULES: Final = (
     Rule(IMAGES, "coco", _COCO_SOURCE, "CIDEr", score_coco,
-         aliases=("coco+ptb", "coco + ptb", "ptb", "official", "pycocoevalcap"), best=MOST_CIDER),
+         aliases=("coco+ptb", "ptb", "official", "pycocoevalcap", "official; vqa rule-only + judge hook"),
+         best=MOST_CIDER),
     Rule(IMAGES, "coco-spice", f"{_COCO_SOURCE}, SPICE 1.0 (Stanford CoreNLP 3.6.0)", "CIDEr",
          partial(score_coco, spice=True), aliases=("spice", "coco+spice"), best=MOST_CIDER),
     Rule(IMAGES, "earthdial", _EARTHDIAL_SOURCE.format("rs_image_caption"), "ROUGE-L",
-         partial(score_earthdial, tokens=tokenize_words, joined=True)),
+         partial(score_earthdial, tokens=tokenize_words, joined=True), aliases=("earthdial caption",)),
     Rule(IMAGES, "rsrag", _RSRAG_SOURCE, "ROUGE-L", score_rsrag, aliases=("rs-rag",)),
     Rule(IMAGES, "coco-python", _PYTHON_SOURCE, "CIDEr", score_coco_python,
          aliases=("python", "no-java"), best=MOST_CIDER),

@@ -8,18 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import product
 
 import numpy as np
 
 from eval_suites.measure import Measure
 from eval_suites.readers.loaded import Entry, Loaded, Options
 from eval_suites.readers.masks import MASK_FIELDS, read_masks
-from eval_suites.rules.pixels import count_classes, count_set, lay_on, read_mask, to_binary, to_classes
+from eval_suites.rules.pixels import (
+    count_classes,
+    count_set,
+    is_bright,
+    lay_on,
+    read_mask,
+    to_binary_both,
+    to_classes,
+)
 from eval_suites.rules.rule import Rule, Scores
 from eval_suites.scored import Row
 
 Formula = Callable[[np.ndarray], np.ndarray]
 VISTA_PROBABILITY = 0.35
+MCI_GREYS, MCI_NUMBERS = frozenset({0, 128, 255}), frozenset({0, 1, 2})
 
 
 def score_binary(loaded: Loaded, options: Options, *, probability: float = 0.5) -> Scores:
@@ -124,21 +134,35 @@ def _pairs(entries: tuple[Entry, ...]) -> Iterator[tuple[int, np.ndarray | None,
 
 
 def _count_changed(entries: tuple[Entry, ...], probability: float) -> tuple[np.ndarray, bool]:
-    """Count the confusion matrix of each pair, (n, 2, 2), and say whether the targets hold LEVIR-MCI's classes."""
-    counts = np.zeros((len(entries), 2, 2))
+    """Count the confusion matrix of each pair, (n, 2, 2), and say whether the targets hold LEVIR-MCI's classes.
+
+    Whether a side holds greys or numbers of classes is a matter of all its masks: a dark picture among bright ones is
+    dark. So both are counted, and which of them holds is known at the end.
+    """
+    counts = np.zeros((len(entries), 2, 2, 2, 2))
+    bright = [False, False]
     classes: set[int] = set()
     for place, found, target in _pairs(entries):
-        wanted = to_binary(target, probability=probability)
-        said = lay_on(None if found is None else to_binary(found, probability=probability), wanted.shape).astype(bool)
-        common, found_px, wanted_px = count_set(said, wanted)
-        counts[place] = (
-            (wanted.size - found_px - wanted_px + common, found_px - common),
-            (wanted_px - common, common),
-        )
-        if len(classes) < 2:
-            kinds = to_classes(target)
-            classes |= {kind for kind in (1, 2) if (kinds == kind).any()}
-    return counts, len(classes) == 2
+        bright = [bright[0] or (found is not None and is_bright(found)), bright[1] or is_bright(target)]
+        wanted = to_binary_both(target, probability=probability)
+        said = (None, None) if found is None else to_binary_both(found, probability=probability)
+        for i, j in product(range(2), range(2)):
+            if i and said[1] is said[0]:
+                counts[place, i, j] = counts[place, 0, j]
+            elif j and wanted[1] is wanted[0]:
+                counts[place, i, j] = counts[place, i, 0]
+            else:
+                counts[place, i, j] = _confuse(lay_on(said[i], target.shape).astype(bool), wanted[j])
+        if classes <= MCI_GREYS or classes <= MCI_NUMBERS:
+            classes |= set(np.unique(target).tolist())
+    three = (classes <= MCI_GREYS and 128 in classes) or (classes <= MCI_NUMBERS and 2 in classes)
+    return counts[:, int(bright[0]), int(bright[1])], three
+
+
+def _confuse(said: np.ndarray, wanted: np.ndarray) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Count the confusion matrix of two boolean masks: target in rows, found in columns, unset first."""
+    common, found_px, wanted_px = count_set(said, wanted)
+    return (wanted.size - found_px - wanted_px + common, found_px - common), (wanted_px - common, common)
 
 
 def _count_classes(entries: tuple[Entry, ...]) -> np.ndarray:
@@ -198,7 +222,7 @@ RULES: tuple[Rule, ...] = (
         score=score_binary,
         fields=MASK_FIELDS,
         reader=read_masks,
-        aliases=("global F1/IoU", "F1/IoU", "changeformer", "binary"),
+        aliases=("global F1/IoU", "F1/IoU", "F1", "IoU", "changeformer", "binary", "global change-mask F1/IoU"),
     ),
     Rule(
         suites=("change-mask", "levir-mci"),

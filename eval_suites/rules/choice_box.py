@@ -53,9 +53,10 @@ def parse_polygon(target: Any) -> list[list[float]] | None:
             return None
     if not isinstance(target, list):
         return None
+    points = [[point.get("x"), point.get("y")] if isinstance(point, dict) else point for point in target]
     try:
-        corners: list[list[float]] = np.asarray(target, float).reshape(-1, 2).tolist()
-    except ValueError:
+        corners: list[list[float]] = np.asarray(points, float).reshape(-1, 2).tolist()
+    except (TypeError, ValueError):
         return None
     return corners if len(corners) > 2 else None
 

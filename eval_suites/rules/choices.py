@@ -42,12 +42,14 @@ XLRS_TASKS: Final = (
     "Object properties/Object motion state",
     "Object spatial relationship/Object spatial relationship",
 )
+LETTERS: Final = "ABCD"
 SEVERAL: Final = "Land use classification/Overall Land use classification"
 REMOTE_SENSING: Final = "remote sensing"
 CHOICES = Field("choices", ("Answer choices", "multi-choice options", "options_list", "choices", "options"))
 SUBTASK = Field("subtask", ("Subtask",))
 MME_CATEGORY = Field("category", ("l2-category", "Category"))
 QUERY = Field("query", ("query", "question", "prompt", "text"))
+LABEL = Field("target", ("label", "polygon", "gt_polygon", "poly", "gt_poly", "coords_gt"))
 Decide = Callable[[str, Entry], Verdict]
 
 
@@ -106,17 +108,13 @@ def decide_letter(text: str, entry: Entry) -> Verdict:
 def score_geobench(loaded: Loaded, options: Options) -> Scores:
     """Give the mean over all pairs of question and paraphrase; a list of predictions holds one per paraphrase."""
     pairs = tuple(
-        replace(entry, prediction=said)
-        for entry in loaded.entries
-        for said in (
-            entry.prediction if isinstance(entry.prediction, list) and entry.prediction else [entry.prediction]
-        )
+        replace(entry, prediction=said) for entry in loaded.entries for said in _paraphrases(entry.prediction)
     )
     asked = replace(loaded, entries=pairs)
     judged = judge_entries(asked, options, decide_letter)
     ties = (letter_ties("accuracy", asked, judged, options, rule=_STARTS),)
     remaining = iter(judged)
-    counts = [len(e.prediction) if isinstance(e.prediction, list) and e.prediction else 1 for e in loaded.entries]
+    counts = [len(_paraphrases(entry.prediction)) for entry in loaded.entries]
     groups = [[next(remaining) for _ in range(count)] for count in counts]
     rows = [replace(group[0], score=sum(row.score for row in group) / len(group)) for group in groups]
     scores = replace(score_accuracy(loaded, rows, by="task", macro="mean of tasks"), ties=ties)
@@ -194,6 +192,7 @@ def _decide_choice(text: str, entry: Entry) -> Verdict:
     if polygon is not None:
         return decide_box(text, polygon)
     label, _, written = text_of(entry.target).partition(".")
+    label = label.strip()
     option = written.strip() or _option_text(text_of(entry.values.get("query")), label, entry.values.get("choices"))
     said = read_choice(text, label, option)
     return Verdict(float(said == label), said or "", f"letter {said or 'none'}: expected {label}", said is None)
@@ -203,6 +202,8 @@ def _option_text(query: str, label: str, choices: Any) -> str:
     """Give the text of an option: of a dict or list of choices, else from the query's line `B. text`."""
     if isinstance(choices, dict):
         return text_of(choices.get(label))
+    if isinstance(choices, list) and label in LETTERS[: len(choices)]:
+        return re.sub(rf"^\(?{label}[.):]\s*", "", text_of(choices[LETTERS.index(label)])).strip()
     match = re.search(rf"\n{re.escape(label)}\.(.*?)(?=\n[ABCD]\.|\Z)", query, re.DOTALL)
     return match[1].strip() if match else ""
 
@@ -225,7 +226,8 @@ def _mme_rule(protocol: str, source: str, decide: Decide, *aliases: str, odd: bo
 def _score_mme(loaded: Loaded, options: Options, *, decide: Decide, tie: str) -> Scores:
     rows = judge_entries(loaded, options, decide)
     scores = score_accuracy(loaded, rows, by="category", name="micro", macro="mean of categories")
-    return replace(scores, ties=(letter_ties("micro", loaded, rows, options, rule=tie),))
+    tables = {title.replace("micro", "accuracy"): table for title, table in scores.tables.items()}
+    return replace(scores, tables=tables, ties=(letter_ties("micro", loaded, rows, options, rule=tie),))
 
 
 RULES: Final = (
@@ -245,8 +247,8 @@ RULES: Final = (
     _mme_rule("contain", "VisionXLab/RSCoVLM @c5072823: the target's letter anywhere in the answer", decide_contained,
               "rscovlm", "gt in output", odd=False, tie=_ANYWHERE),
     Rule(("choice",), "template", "ShawnAn-WHU/CHOICE @eb6c4304 evaluator.py: letter by template, else text of the "
-         "option; grounding IoU > 0.5 of box and polygon", "accuracy", score_choice, (QUERY, CHOICES),
-         aliases=("template rule", "official", "rule"), empty=1.0,
+         "option; grounding IoU > 0.5 of box and polygon", "accuracy", score_choice, (LABEL, QUERY, CHOICES),
+         aliases=("template rule", "official", "choice", "grounding", "polygon grounding"), empty=1.0,
          oddity="an empty answer stands in every option's text and is right; a missing one is wrong"),
     Rule(("geobench",), "letter", "The-AI-Alliance/GEO-Bench-VLM saves predictions only: letter match "
          "over all pairs of question and paraphrase", "accuracy", score_geobench,

@@ -3,19 +3,24 @@
 Junjue-Wang/EarthVQA @d043845b utils/metric.py. The closed vocabulary starts with the counts 0 to 6 (classes 0 to 6) and
 the shares `0%-10%` to `90%-100%` (7 to 16); RMSE is over the questions whose target is one of these 17, and errors of
 Reasoning-based types are scaled by 10/7. Targets and predictions are words or class numbers. Words outside the 17 have
-numbers only with the benchmark's own list (--file vocabulary=answers.json); without it, as for a missing answer, the
-number 17 stands in.
+numbers only with the benchmark's own list of answers (in the file itself under a key such as ANSWER_VOC, in a file
+*vocabulary*.json beside it, or --file vocabulary=answers.json); without it, as for a missing answer, the number 17
+stands in.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from eval_suites.measure import Measure, build_mean
-from eval_suites.readers.loaded import Entry, Loaded, Options, text_of
+from eval_suites.readers.loaded import Entry, Field, Loaded, Options, text_of
+from eval_suites.readers.pair import read_pairs
 from eval_suites.readers.rows import load_json
 from eval_suites.rules.judged import NO_PREDICTION, read_text, tabulate
 from eval_suites.rules.rule import Number, Rule, Scores
@@ -25,6 +30,8 @@ from vlm.errors import DataError
 NUMBERED: Final = 17
 COUNTS: Final = 7
 SCALE: Final = 10 / 7
+WHOLE = re.compile(r"\d+(\.0*)?", re.ASCII)
+VOCABULARY = re.compile(r"voc", re.IGNORECASE)
 SHARE = re.compile(r"(\d)0?%\s*-\s*(\d+)%")
 
 
@@ -34,17 +41,28 @@ def number_answer(answer: Any, vocabulary: dict[str, int]) -> int | None:
     Words that it does not hold have none.
     """
     text = text_of(answer).strip()
-    if text.isdecimal():
-        return int(text)
+    if WHOLE.fullmatch(text):
+        return int(float(text))
     match = SHARE.fullmatch(text)
     if match:
         return COUNTS + int(match[1])
     return vocabulary.get(text.lower())
 
 
+def read_earthvqa(predictions: Path, references: Path | None, fields: tuple[Field, ...], options: Options) -> Loaded:
+    """Read rows, and the benchmark's list of answers where it is in the file or beside it."""
+    loaded = read_pairs(predictions, references, fields, options)
+    found = None if "vocabulary" in options.files else _find_vocabulary((predictions, references))
+    if found is None:
+        return loaded
+    return replace(loaded, keys={**loaded.keys, "vocabulary": found[0]}, extras={"vocabulary": found[1]})
+
+
 def score_earthvqa(loaded: Loaded, options: Options) -> Scores:
     """Give OA, RMSE over all and accuracy and RMSE by type."""
-    vocabulary = _load_vocabulary(options)
+    given = options.files.get("vocabulary")
+    words = _load_vocabulary(given) if given else loaded.extras.get("vocabulary", ())
+    vocabulary = {text_of(word).strip().lower(): number for number, word in enumerate(words)}
     judged = [_judge(entry, options, vocabulary) for entry in loaded.entries]
     rows = tuple(row for row, _ in judged)
     errors = np.array([error for _, error in judged])
@@ -86,14 +104,26 @@ def _root_mean(sums: np.ndarray) -> np.ndarray:
     return root
 
 
-def _load_vocabulary(options: Options) -> dict[str, int]:
-    path = options.files.get("vocabulary")
-    if path is None:
-        return {}
+def _load_vocabulary(path: Path) -> list[Any]:
     words = load_json(path)
     if not isinstance(words, list):
         raise DataError(f"{path} holds no list: expected EarthVQA's answers in the order of their classes")
-    return {str(word).strip().lower(): number for number, word in enumerate(words)}
+    return words
+
+
+def _find_vocabulary(paths: Iterable[Path | None]) -> tuple[str, list[Any]] | None:
+    """Find the list of answers inside JSON files, or in a file beside them; none where there is no such."""
+    for path in filter(None, paths):
+        content = load_json(path) if path.is_file() and ".json" in path.suffixes else None
+        listed = content.items() if isinstance(content, dict) else ()
+        inside = [(key, value) for key, value in listed if VOCABULARY.search(key) and isinstance(value, list)]
+        if inside:
+            return inside[0]
+        folder = path if path.is_dir() else path.parent
+        beside = [other for other in sorted(folder.glob("*.json")) if VOCABULARY.search(other.stem) and other != path]
+        if beside:
+            return beside[0].name, _load_vocabulary(beside[0])
+    return None
 
 
 RULES: Final = (
@@ -104,7 +134,8 @@ RULES: Final = (
         "shares, x 10/7 for Reasoning-based types",
         "OA",
         score_earthvqa,
-        aliases=("official", "oa", "oa+rmse", "oa, rmse", "exact"),
+        reader=read_earthvqa,
+        aliases=("official", "oa", "rmse", "oa, rmse", "oa and rmse", "exact"),
         errors=("RMSE",),
     ),
 )

@@ -139,7 +139,7 @@ def _tokens(text: str) -> tuple[str, ...]:
 
 
 ALIASES: Final = {
-    "nospace": ("nospace equality", "geochat", "official", "equality"),
+    "nospace": ("nospace equality", "geochat", "official", "equality", "nospace equality / exact per type"),
     "contain": ("rscovlm", "gt in output"),
     "vhm": ("rsevalkit", "pred in gt"),
     "exact": ("exact match", "plain"),

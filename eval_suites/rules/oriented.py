@@ -243,7 +243,6 @@ def _f1_rows(right: np.ndarray, found: np.ndarray, wanted: np.ndarray) -> tuple[
 
 
 _FIELDS = (
-    Field("prediction", ("answer", "prediction", "pred")),
     Field("target", ("gt_bbox", "ground_truth", "obj_corner", "gt", "poly")),
     Field("size_group", ("size_group",)),
     *SIZE_FIELDS,
@@ -254,7 +253,7 @@ _XBD_SOURCE = (
     "hiyamdebary/EarthDial src/earthdial/eval/rs_change_detection/eval_detection.py: hits over predicted boxes at "
     "polygon IoU >= 0.25, the predicted angle left out"
 )
-_XBD_FIELDS = (_FIELDS[0], Field("target", ("caption0", "gt_bbox", "ground_truth")), *_FIELDS[2:])
+_XBD_FIELDS = (Field("target", ("caption0", "gt_bbox", "ground_truth", "gt_boxes")), *_FIELDS[1:])
 _score_xbd = partial(score_earthdial, threshold=0.25, flat=True)
 
 RULES: tuple[Rule, ...] = (

@@ -40,12 +40,26 @@ def to_binary(values: np.ndarray, *, probability: float = 0.5) -> np.ndarray:
 
     Floats are probabilities, and set where they are more than `probability`.
     """
-    if np.issubdtype(values.dtype, np.floating):
-        least: float = probability
-    else:
-        least = HALF if values.size and values.max() > HALF else 0
-    set_pixels: np.ndarray = values > least
-    return set_pixels
+    dim, bright = to_binary_both(values, probability=probability)
+    return bright if is_bright(values) else dim
+
+
+def to_binary_both(values: np.ndarray, *, probability: float = 0.5) -> tuple[np.ndarray, np.ndarray]:
+    """Say which pixels are set if values are numbers of classes (above 0), and if they are grey (above HALF).
+
+    The two are one array where they are equal at a glance: for probabilities, and for a mask without values between.
+    """
+    if np.issubdtype(values.dtype, np.floating) and not is_bright(values):
+        likely: np.ndarray = values > probability
+        return likely, likely
+    above: np.ndarray = values > 0
+    grey: np.ndarray = values > HALF
+    return above, above if np.count_nonzero(above) == np.count_nonzero(grey) else grey
+
+
+def is_bright(values: np.ndarray) -> bool:
+    """Say whether a mask is a picture of greys: it holds a value that no number of a class and no probability has."""
+    return bool(values.size and values.max() > HALF)
 
 
 def to_classes(values: np.ndarray) -> np.ndarray:

@@ -104,7 +104,7 @@ _CLASSES = "syvlo/RSVQA @3c445ff0: equal classes; ranges 0, 10, 100, 1000 for ar
 
 RULES: Final = (
     _match_rule("exact", match_exact, "equal after strip and lower-casing, per type; mbzuai-oryx/GeoChat has no scorer",
-                ("exact per type", "exact match", "geochat", "plain")),
+                ("exact per type", "exact match", "geochat", "plain", "nospace equality / exact per type")),
     _rule(("rsvqa", "rsvqa-lr"), "quantised", f"{_CLASSES} and counts", partial(_decide_classes, ranged_counts=True),
           ("quantisation", "quantized", "classes", "rsvqa")),
     _rule(("rsvqa-hr",), "quantised", f"{_CLASSES}, counts raw", partial(_decide_classes, ranged_counts=False),
