@@ -1,7 +1,8 @@
 """Suites: those of the public sample data (own.py) and the field's benchmarks, one short file each, by their names.
 
-`SUITES` are run on cases that data_engine.cases writes; `BENCHMARKS` read the official files of a folder that the user
-names; `FILES_ALONE` score files that others wrote. `find_suite` gives the first kind, `find_benchmark` the second.
+`SUITES` are run on cases that data_engine.cases writes, `LABELLED` on those of `nadir finetune`; `BENCHMARKS` read the
+official files of a folder that the user names; `FILES_ALONE` score files that others wrote. `find_suite` gives the
+first two kinds, `find_benchmark` the third.
 """
 
 from __future__ import annotations
@@ -36,13 +37,14 @@ from eval_suites.suites import (
 )
 from eval_suites.suites.benchmark import Benchmark
 from eval_suites.suites.files_alone import FILES_ALONE, FileSuite
+from eval_suites.suites.labelled import LABELLED
 from eval_suites.suites.own import SUITES
 from eval_suites.suites.suite import Suite
 from vlm.errors import DataError
 
 __all__ = [
-    "BENCHMARKS", "FILES_ALONE", "SUITES", "Benchmark", "FileSuite", "Suite", "find_benchmark", "find_suite",
-    "refuse_suite",
+    "BENCHMARKS", "FILES_ALONE", "LABELLED", "SUITES", "Benchmark", "FileSuite", "Suite", "find_benchmark",
+    "find_suite", "refuse_suite",
 ]  # fmt: skip
 
 BENCHMARKS: Final[dict[str, Benchmark]] = {
@@ -92,8 +94,8 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
 
 def find_suite(name: str) -> Suite:
     """Give the suite of that name; an unknown name raises DataError that lists the known ones."""
-    if name in SUITES:
-        return SUITES[name]
+    if name in SUITES or name in LABELLED:
+        return SUITES[name] if name in SUITES else LABELLED[name]
     if name in BENCHMARKS:
         raise DataError(f"{name} reads its official files: name their folder with --data; {BENCHMARKS[name].get}")
     raise refuse_suite(name, tuple(SUITES))

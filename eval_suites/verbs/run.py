@@ -31,7 +31,7 @@ from eval_suites.probes import find_probes
 from eval_suites.progress import Progress
 from eval_suites.rules.judge import build_judge
 from eval_suites.run import LIMIT_SEED, RunConfig, run_suite
-from eval_suites.suites import BENCHMARKS, SUITES, Suite, find_benchmark, find_suite
+from eval_suites.suites import BENCHMARKS, LABELLED, SUITES, Suite, find_benchmark, find_suite
 from vlm.errors import DataError
 
 LOG = logging.getLogger("nadir.eval")
@@ -149,7 +149,7 @@ def _without_missing(file: CaseFile) -> CaseFile:
 def _chosen(suite: str, cases: Path) -> list[str]:
     if suite != "all":
         return [find_suite(suite).name]
-    return [name for name in SUITES if (cases / f"{name}.jsonl").exists()] or [next(iter(SUITES))]
+    return [name for name in (*SUITES, *LABELLED) if (cases / f"{name}.jsonl").exists()] or [next(iter(SUITES))]
 
 
 def _case_path(cases: Path, suite: str) -> Path:

@@ -7,7 +7,7 @@ from typing import Any
 
 from eval_suites.published import find_published
 from eval_suites.rules.registry import rules_of
-from eval_suites.suites import BENCHMARKS, FILES_ALONE, SUITES, Benchmark, FileSuite, Suite, refuse_suite
+from eval_suites.suites import BENCHMARKS, FILES_ALONE, LABELLED, SUITES, Benchmark, FileSuite, Suite, refuse_suite
 
 
 def add_tell_options(verbs: Any) -> None:
@@ -26,6 +26,8 @@ def render_list(given: argparse.Namespace) -> str:
     scored = [benchmark for benchmark in BENCHMARKS.values() if benchmark.refusal]
     lines = ["run on the public sample data (--cases):"]
     lines += [f"{suite.name:18} {suite.title}: {suite.headline}" for suite in SUITES.values()]
+    lines += ["", "run on the cases that nadir finetune writes of your own labels (--cases):"]
+    lines += [f"{suite.name:18} {suite.title}: {suite.headline}" for suite in LABELLED.values()]
     lines += ["", "run on a benchmark's official files (--data), and scored from files of answers:"]
     lines += [f"{one.name:18} {one.title}: {_protocols(one.rule or one.name)}" for one in asked]
     lines += ["", "scored from files alone (python -m eval_suites score FILE --suite NAME); no model is asked:"]
@@ -43,7 +45,9 @@ def describe(given: argparse.Namespace) -> str:
         return _describe_files(FILES_ALONE[given.suite])
     if given.suite in SUITES:
         return _describe_own(SUITES[given.suite])
-    raise refuse_suite(given.suite, tuple(dict.fromkeys((*SUITES, *BENCHMARKS, *FILES_ALONE))))
+    if given.suite in LABELLED:
+        return _describe_own(LABELLED[given.suite], data="your own labels: nadir finetune IMAGES LABELS")
+    raise refuse_suite(given.suite, tuple(dict.fromkeys((*SUITES, *LABELLED, *BENCHMARKS, *FILES_ALONE))))
 
 
 def _protocols(suite: str) -> str:
@@ -79,10 +83,11 @@ def _describe_files(suite: FileSuite) -> str:
     return "\n".join([*lines, *_describe_rules(suite.name)]) + "\n"
 
 
-def _describe_own(suite: Suite) -> str:
+def _describe_own(suite: Suite, *, data: str = "") -> str:
+    data = data or f"the public sample data: python -m data_engine.cases {suite.name} DATA FOLDER"
     beside = ", ".join(baseline.name for baseline in suite.baselines)
     return (
         f"{suite.name}: {suite.title}\n\nheadline  {suite.headline}\nprotocol  {suite.protocol}\n"
-        f"data      the public sample data: python -m data_engine.cases {suite.name} DATA FOLDER\n"
+        f"data      {data}\n"
         f"baselines blind, {beside}\n"
     )

@@ -20,7 +20,7 @@ from eval_suites.pages import pick_rows
 from eval_suites.probes import PROBES
 from eval_suites.rules.registry import RULES, rules_of
 from eval_suites.rules.shape_values import quads_of
-from eval_suites.suites import BENCHMARKS, FILES_ALONE, SUITES, Benchmark
+from eval_suites.suites import BENCHMARKS, FILES_ALONE, LABELLED, SUITES, Benchmark
 from eval_suites.suites.benchmark import Questions
 from eval_suites.suites.geochat_refer import write_hundredths
 from eval_suites.suites.xlrs import unpack
@@ -216,9 +216,10 @@ def test_list_names_every_suite_that_has_a_rule_and_says_how_it_is_scored(
     capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     main(["list"])
-    own, run, alone = (part.splitlines()[1:] for part in capsys.readouterr().out.split("\n\n"))
+    own, labelled, run, alone = (part.splitlines()[1:] for part in capsys.readouterr().out.split("\n\n"))
     named = [{line.split()[0] for line in lines} for lines in (own, run, alone)]
     assert named[0] == set(SUITES)
+    assert [line.split()[0] for line in labelled] == list(LABELLED)
     assert named[1] == set(ASKED)
     assert named[1] | named[2] == {suite for suite, _ in RULES}
     assert not named[1] & named[2]
