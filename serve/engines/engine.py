@@ -25,12 +25,25 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
+class Guide:
+    """Hold what an answer's text must be: what a regular expression matches, or JSON by a schema (as JSON text)."""
+
+    kind: Literal["regex", "json"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Sampling:
-    """Say how tokens are drawn: the likeliest one at temperature 0, else from the `top_p` mass with a seed."""
+    """Say how tokens are drawn: the likeliest one at temperature 0, else from the `top_p` mass with a seed.
+
+    The answer ends before the first of `stop`, which it does not hold, and is held to `guide`.
+    """
 
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int = 0
+    stop: tuple[str, ...] = ()
+    guide: Guide | None = None
 
 
 GREEDY = Sampling()
