@@ -8,9 +8,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 
-import torch
-
-_library: torch.library.Library | None = None
+from vlm.torchvision_ops import declare_operators
 
 
 def ensure_torchvision() -> bool:
@@ -18,7 +16,6 @@ def ensure_torchvision() -> bool:
 
     Gives False when torchvision is not installed. Does nothing where torchvision is healthy.
     """
-    global _library
     if importlib.util.find_spec("torchvision") is None:
         return False
     try:
@@ -28,9 +25,7 @@ def ensure_torchvision() -> bool:
             raise
         for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
             del sys.modules[name]
-        _library = torch.library.Library("torchvision", "FRAGMENT")
-        for name in ("nms", "qnms"):
-            _library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        declare_operators()
         import torchvision  # noqa: F401
     return True
 

@@ -274,8 +274,7 @@ class NadirProcessor(ProcessorMixin):
 
     def normalise(self, pixels_NPP3: torch.Tensor) -> torch.Tensor:
         """Turn (N, P, P, 3) uint8 into (N, 3, P, P) float32 by the encoder's mean and standard deviation."""
-        mean, std = (torch.tensor(values, device=pixels_NPP3.device) for values in (self.image_mean, self.image_std))
-        return ((pixels_NPP3.float() / 255 - mean) / std).permute(0, 3, 1, 2).contiguous()
+        return normalise(pixels_NPP3, self.image_mean, self.image_std)
 
     def __call__(self, images: Any = None, text: Any = None, **kwargs: Any) -> BatchFeature:
         """Encode rendered prompts (with one "<image>" an image) and their PIL images or arrays, flat over the batch.
@@ -308,6 +307,12 @@ class NadirProcessor(ProcessorMixin):
         """Plan and tile an (H, W, 3) uint8 array."""
         plan = self.plan(rgb.shape[1], rgb.shape[0], budget=budget)
         return self.tile(ArrayImage(rgb), plan, date=date, partner=partner)
+
+
+def normalise(pixels_NPP3: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
+    """Turn (N, P, P, 3) uint8 into (N, 3, P, P) float32 by a mean and a standard deviation a channel."""
+    middle, spread = (torch.tensor(values, device=pixels_NPP3.device, dtype=torch.float32) for values in (mean, std))
+    return ((pixels_NPP3.float() / 255 - middle) / spread).permute(0, 3, 1, 2).contiguous()
 
 
 def partner_of(date: int, *, dates: int, rendering: int = 0, renderings: int = 1) -> int | None:

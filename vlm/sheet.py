@@ -24,21 +24,26 @@ _COMPRESSION = 1
 
 def pack_sheet(image: TiledImage) -> bytes:
     """Write a tiled image as a PNG."""
-    tiles = [(tile.level, tile.window.x, tile.window.y, tile.window.w) for tile in image.plan.tiles]
+    sheet, info, buffer = as_sheet(image), PngInfo(), io.BytesIO()
+    info.add_text(KEY, sheet.info[KEY])
+    sheet.save(buffer, "PNG", pnginfo=info, compress_level=_COMPRESSION)
+    return buffer.getvalue()
+
+
+def as_sheet(image: TiledImage) -> PILImage.Image:
+    """Give a tiled image as the picture that its PNG is read as."""
     about = {
         "size": (image.width, image.height),
         "origin": image.origin,
         "date": image.date,
         "rendering": image.rendering,
         "partner": image.partner,
-        "tiles": tiles,
+        "tiles": [(tile.level, tile.window.x, tile.window.y, tile.window.w) for tile in image.plan.tiles],
     }
-    info, buffer = PngInfo(), io.BytesIO()
-    info.add_text(KEY, json.dumps(about))
     count, side = image.pixels.shape[:2]
     picture = PILImage.fromarray(np.ascontiguousarray(image.pixels.reshape(count * side, side, 3)))
-    picture.save(buffer, "PNG", pnginfo=info, compress_level=_COMPRESSION)
-    return buffer.getvalue()
+    picture.info[KEY] = json.dumps(about)
+    return picture
 
 
 def is_sheet(picture: PILImage.Image) -> bool:

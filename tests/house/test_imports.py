@@ -24,7 +24,8 @@ TORCH_HALF = {
     f"vlm.{name}"
     for name in (
         "answer", "checkpoint", "compat", "config", "difference", "embed", "encoder", "model", "positions",
-        "pointer", "processor", "prompter", "qformer", "sheet", "sight", "splice", "zoom",
+        "pointer", "processor", "prompter", "qformer", "sheet", "sight", "splice",
+        "torchvision_ops", "zoom",
     )
 }  # fmt: skip
 TORCH = ["torch", "torchvision", "transformers", "open_clip", "timm", "peft", "deepspeed"]
