@@ -21,6 +21,10 @@ MODULES: Final[dict[str, tuple[str, ...]]] = {
     "llm": ("language_model.",),
 }
 """Modules and the prefixes of their parameters' names; the first that fits counts."""
+POOLING: Final = (".head.", ".visual.proj")
+"""What the names of the vision tower's last layers hold, whose output is for the text tower alone."""
+ANSWERS: Final = ("qformer.", "projector.", "place.", "language_model.")
+"""Prefixes of what only the loss of answers reaches."""
 LORA: Final = ".lora_"
 """What the names of an adapter's parameters hold."""
 
@@ -65,13 +69,26 @@ def has_adapter(model: nn.Module, module: str) -> bool:
     return any(LORA in name for name, _ in model.named_parameters() if name.startswith(MODULES[module]))
 
 
+def is_reached(name: str, rates: Rates, *, answers: bool = True) -> bool:
+    """Tell whether a loss reaches a parameter: none reaches the pooling of the vision tower but through its text tower,
+    and without `answers` none what only theirs does."""
+    pools = any(part in name for part in POOLING)
+    return (rates.text_tower > 0 or not pools) and (answers or not name.startswith(ANSWERS))
+
+
 def choose_trained(
-    model: NadirForConditionalGeneration, rates: Rates, *, encoder_groups: int | None = None, depthwise: bool = True
+    model: NadirForConditionalGeneration,
+    rates: Rates,
+    *,
+    encoder_groups: int | None = None,
+    depthwise: bool = True,
+    answers: bool = True,
 ) -> list[tuple[str, nn.Parameter]]:
     """Switch gradients on for what trains and off for the rest; give the names and parameters that train, in order.
 
     `encoder_groups` are the last groups of the vision tower's layers that may train, as open_clip counts them;
-    `depthwise` says whether its depthwise convolutions may.
+    `depthwise` says whether its depthwise convolutions may. What no loss reaches is left alone, or its weights would
+    decay under DeepSpeed: the pooling of the vision tower, and without `answers` what only their loss reaches.
     """
     visual: Any = model.encoder.clip.visual
     locked = set() if depthwise else {id(part.weight) for part in depthwise_convolutions(visual)}
@@ -83,7 +100,7 @@ def choose_trained(
     for name, parameter in model.named_parameters():
         module = module_of(name)
         whole = module not in adapted or LORA in name
-        seen = id(parameter) not in locked and (".head." not in name or table["text_tower"] > 0)
+        seen = id(parameter) not in locked and is_reached(name, rates, answers=answers)
         parameter.requires_grad_(table[module] > 0 and whole and seen and parameter.is_floating_point())
     return [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
 
@@ -95,9 +112,10 @@ def rate_groups(
     weight_decay: float,
     encoder_groups: int | None = None,
     depthwise: bool = True,
+    answers: bool = True,
 ) -> list[dict[str, Any]]:
     """Split what trains by learning rate and weight decay; vectors and the embeddings of words have none."""
-    trained = choose_trained(model, rates, encoder_groups=encoder_groups, depthwise=depthwise)
+    trained = choose_trained(model, rates, encoder_groups=encoder_groups, depthwise=depthwise, answers=answers)
     table = rates.table()
     return group_parameters(
         (parameter, table[module_of(name)], weight_decay if _decays(name, parameter) else 0.0)

@@ -52,6 +52,11 @@ class Progress:
         if now - self._last >= self.every_s or (self.every_steps and number % self.every_steps == 0):
             self._write(number, now)
 
+    def pause(self, seconds: float) -> None:
+        """Leave out seconds that were no training."""
+        self._started += seconds
+        self._last += seconds
+
     def _write(self, number: int, now: float) -> None:
         took = max(1e-9, now - self._last)
         line: dict[str, Any] = {

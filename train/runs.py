@@ -2,6 +2,7 @@
 
 OUT/checkpoints/step-*/  state to go on from       OUT/model/      what `Nadir.from_pretrained` loads
 OUT/log.jsonl            a line of numbers a time  OUT/run.md, loss.png, tensorboard/
+OUT/best/, evaluation*   train/evaluation.py
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import vlm.compat  # noqa: F401  # isort: skip
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +22,7 @@ from torch import nn
 from train.average import Average
 from train.checkpoints import Checkpoints, check_room, say_failure, write_folder
 from train.engine import Engine
+from train.evaluation import Evaluation
 from train.guard import Guard
 from train.progress import forget_after
 from train.steps import StepResult
@@ -52,10 +55,13 @@ class Run:
     """Writes the model's directory; called by the first process with the weights whole."""
     describe: Callable[[Ledger, int, float], None]
     """Writes what tells of the run after `steps` steps and `minutes` minutes; called by the first process."""
+    evaluation: Evaluation | None = None
+    """What the first process scores models by, if it does."""
     ledger: Ledger = field(default_factory=Ledger)
 
     def __post_init__(self) -> None:
         self.checkpoints = Checkpoints(self.out / "checkpoints", self.keep)
+        self._written = -1
 
     @property
     def first(self) -> bool:
@@ -71,6 +77,7 @@ class Run:
             forget_after(self.out / "log.jsonl", step)
         self.ledger.starts += 1
         if step < 0:
+            self._begin()
             return 0, 0.0
         folder = self.checkpoints.path(step)
         notes = self.engine.load(folder)
@@ -78,8 +85,20 @@ class Run:
         self.ledger = Ledger(**{**notes["ledger"], "starts": notes["ledger"]["starts"] + 1})
         if self.average is not None:
             self.average.load(folder)
+        if self.first and self.evaluation is not None:
+            self.evaluation.go_on(step=step, minutes=float(notes["minutes"]))
         LOG.info("going on from %s", folder)
         return step, float(notes["minutes"])
+
+    def _begin(self) -> None:
+        """Score the model that the run starts from."""
+        if self._share(0.0 if self.evaluation is None else 1.0):
+            with self.engine.whole():
+                if self.first:
+                    write_folder(self.out / "model", self.write_model)
+            if self.evaluation is not None:
+                self.evaluation.begin(self.out / "model")
+            self._share(0.0)
 
     def note(self, result: StepResult, conversations: int) -> None:
         """Count a step, and let the average follow it."""
@@ -90,13 +109,19 @@ class Run:
         if self.average is not None:
             self.average.update()
 
-    def save(self, step: int, minutes: float, *, last: bool = False) -> None:
-        """Write checkpoint and model; a failure is told and leaves the ones before; at the end it is an OutputError."""
+    def save(self, step: int, minutes: float, *, last: bool = False) -> float:
+        """Write checkpoint and model, have it scored when it is time, and give the seconds that scoring took.
+
+        A failure is told and leaves the ones before; at the end it is an OutputError.
+        """
+        if step == self._written:
+            return self._evaluate(step, minutes, last=last)
         reason = self._find_obstacle()
         if reason is None:
             try:
                 self._write(step, minutes)
-                return
+                self._written = step
+                return self._evaluate(step, minutes, last=last)
             except (OSError, RuntimeError, OutputError) as error:
                 reason = say_failure(error, self.out)
                 self.checkpoints.give_up(step)
@@ -107,6 +132,14 @@ class Run:
         if last:
             raise OutputError(f"{said}: make room and start again, training goes on from there")
         LOG.error("%s; training goes on", said)
+        return 0.0
+
+    def _evaluate(self, step: int, minutes: float, *, last: bool) -> float:
+        started = time.monotonic()
+        if self.evaluation is not None:
+            self.evaluation.follow(self.out / "model", step=step, minutes=minutes, last=last)
+        self._share(0.0)
+        return time.monotonic() - started
 
     def _find_obstacle(self) -> str | None:
         """Say why a checkpoint had better not be begun; all processes get the same answer."""

@@ -31,6 +31,7 @@ from train.adapters import Adapter, save_trained
 from train.average import Average
 from train.checkpoints import check_room
 from train.engine import Engine, EngineSettings, build_engine, choose_device, count_processes
+from train.evaluation import Evaluation, EvaluationSettings
 from train.guard import Guard
 from train.mixture import BLIND_SHARE, Feed, Mixture
 from train.modules import Rates, rate_groups
@@ -45,7 +46,7 @@ from train.parameters import (
     recompute_activations,
 )
 from train.pointing import PointerLoss, pointer_cells
-from train.progress import Progress
+from train.progress import Listener, Progress
 from train.run_card import write_card
 from train.runs import Ledger, Run, checkpoint_bytes, settings_of
 from train.speed import Speed, find_speed
@@ -125,6 +126,8 @@ class SftConfig:
     """Steps between two lines, beside the seconds."""
     teraflops: float | None = None
     """Peak of one device in 10^12 operations a second, of which the log says the share, MFU; None for a known GPU's."""
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    """What the model is asked while it trains; the minutes of a run are without it."""
     wandb: str = ""
     """Project at Weights & Biases that the log goes to as well; "" for none."""
     seed: int = 0
@@ -167,10 +170,11 @@ def train_sft(
         recompute_activations(model)
     cells, objective = pointer_cells(model), build_objective(model, processor, config)
     engine = build_engine(model, optimizer, config.engine())
-    run = open_run(engine, model, processor, config, out, data)
+    listeners = open_trackers(out, wandb=config.wandb, settings=settings_of(config)) if engine.rank == 0 else ()
+    run = open_run(engine, model, processor, config, out, data, listeners)
     step, spent = run.resume()
     saved, minutes, started = spent, spent, 0.0
-    progress = open_progress(config, out, spent, first=run.first)
+    progress = open_progress(config, out, spent, listeners) if run.first else None
     speed = measure_by(model, engine, config) if run.first else None
     blind = BLIND_SHARE if config.answers else 0.0
     mixture = Mixture(feeds, processor, config.batch, config.seed, cells=cells, blind=blind)
@@ -188,8 +192,10 @@ def train_sft(
         run.note(result, config.batch)
         report(progress, step, result, optimizer, config, wait_s=wait_s, speed=speed)
         if minutes - saved >= config.save_minutes or (config.save_steps and step % config.save_steps == 0):
-            run.save(step, minutes)
-            saved = minutes
+            paused_s = run.save(step, minutes)
+            saved, started = minutes, started + paused_s
+            if progress is not None:
+                progress.pause(paused_s)
     run.save(step, minutes, last=True)
 
 
@@ -213,21 +219,26 @@ def open_run(
     config: SftConfig,
     out: Path,
     data: Sequence[Mapping[str, Any]],
+    listeners: tuple[Listener, ...] = (),
 ) -> Run:
     """Give the run's folder, with what it writes beside its state: the model, and the card that tells of it."""
     if config.average and config.zero == 3 and engine.ranks > 1:
         raise InputError("average is kept with ZeRO 0, 1 and 2: with zero=3 no process has the weights; set average=0")
+
+    guard, evaluation = Guard(config.spike, config.most_bad), None
+    if config.evaluation.cases and engine.rank == 0:
+        evaluation = Evaluation(out, config.evaluation, str(engine.device), listeners)
+        evaluation.check()
 
     def write_model(folder: Path) -> None:
         save_trained(model, processor, folder)
 
     def describe(ledger: Ledger, step: int, minutes: float) -> None:
         notes = {"config": asdict(config), "commit": current_commit(), "step": step, "minutes": round(minutes, 2)}
-        write_card(out, notes, ledger=vars(ledger) | {"bad_steps": run.guard.skipped}, data=data)
+        write_card(out, notes, ledger=vars(ledger) | {"bad_steps": guard.skipped}, data=data)
 
     average = Average(model, config.average) if config.average else None
-    run = Run(out, engine, Guard(config.spike, config.most_bad), average, config.keep, write_model, describe)
-    return run
+    return Run(out, engine, guard, average, config.keep, write_model, describe, evaluation)
 
 
 def load_steps(
@@ -275,6 +286,7 @@ def parameter_groups(model: NadirForConditionalGeneration, config: SftConfig) ->
         weight_decay=config.weight_decay,
         encoder_groups=config.encoder_groups,
         depthwise=config.depthwise,
+        answers=config.answers,
     )
 
 
@@ -290,10 +302,8 @@ def measure_by(model: NadirForConditionalGeneration, engine: Engine, config: Sft
     return find_speed(model.config, config.rates, config.adapter, devices=engine.ranks, teraflops=config.teraflops)
 
 
-def open_progress(config: SftConfig, out: Path, spent: float, *, first: bool) -> Progress | None:
-    """Give what writes the log, on the first process."""
-    if not first:
-        return None
+def open_progress(config: SftConfig, out: Path, spent: float, listeners: tuple[Listener, ...]) -> Progress:
+    """Give what writes the log."""
     return Progress(
         "sft",
         out / "log.jsonl",
@@ -301,7 +311,7 @@ def open_progress(config: SftConfig, out: Path, spent: float, *, first: bool) ->
         config.log_s,
         total_steps=None if config.minutes is not None and config.steps is None else config.most_steps,
         every_steps=config.log_steps,
-        listeners=open_trackers(out, wandb=config.wandb, settings=settings_of(config)),
+        listeners=listeners,
     )
 
 

@@ -18,7 +18,7 @@ from torch import nn
 from transformers import InstructBlipQFormerConfig
 
 from train.adapters import Adapter, find_layers
-from train.modules import MODULES, Rates, module_of
+from train.modules import MODULES, Rates, is_reached, module_of
 from vlm.config import NadirConfig
 from vlm.encoder import named_clip_config
 from vlm.errors import InputError
@@ -118,10 +118,11 @@ def count_parameters(model: nn.Module, rates: Rates, adapter: Adapter) -> dict[s
     adapted = {module_of(f"{name}.") for name in layers}
     table, counts = rates.table(), {}
     for module in MODULES:
-        own = sum(p.numel() for name, p in model.named_parameters() if module_of(name) == module)
+        parts = {name: p.numel() for name, p in model.named_parameters() if module_of(name) == module}
+        own, learned = sum(parts.values()), sum(count for name, count in parts.items() if is_reached(name, rates))
         mine = [name for name in layers if module_of(f"{name}.") == module]
         added = sum(adapter.rank * sum(shapes[name]) for name in mine)
-        trained = (added if module in adapted else own) if table[module] > 0 else 0
+        trained = (added if module in adapted else learned) if table[module] > 0 else 0
         dense = sum(shapes[name][0] * shapes[name][1] for name in mine)
         in_4_bits = dense if adapter.kind == "qlora" and module == "llm" else 0
         counts[module] = Count(own + added, trained, in_4_bits)

@@ -133,3 +133,14 @@ def test_rates_of_a_stage_are_those_of_its_groups() -> None:
     assert {group["factor"] for group in groups} == {0.25, 0.5, 1.0}
     assert {group["weight_decay"] for group in groups} == {0.0, 0.1}
     assert Adapter().kind == "full"
+
+
+def test_what_no_loss_reaches_is_left_alone() -> None:
+    model, _ = build_tiny()
+    pooling = ("encoder.clip.visual.proj",)
+    for rates, answers in ((Rates(), True), (Rates(), False), (Rates(text_tower=1.0), True)):
+        trained = [name for name, _ in choose_trained(model, rates, answers=answers)]
+        assert any(name in pooling for name in trained) == (rates.text_tower > 0)
+        modules = {module_of(name) for name in trained if not name.startswith("keys.")}
+        learned = {"encoder", "difference", "pointer"} | ({"qformer", "projector", "llm"} if answers else set())
+        assert modules - {"text_tower"} == learned
