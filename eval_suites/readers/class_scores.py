@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
+from eval_suites.readers.arrays import load_arrays
 from eval_suites.readers.keys import plain
 from eval_suites.readers.loaded import Entry, Field, Loaded, Options
 from eval_suites.readers.pair import read_pairs
@@ -27,11 +26,7 @@ def read_class_scores(
     """Read one entry an image: its scores or its embedding, and the number of its class; rows are read as pairs."""
     if predictions.suffix != ".npz":
         return read_pairs(predictions, references, fields, options)
-    try:
-        with np.load(predictions, allow_pickle=False) as file:
-            arrays = {plain(name): file[name] for name in file.files}
-    except (OSError, ValueError) as error:
-        raise DataError(f"{predictions} cannot be read ({error}): expected arrays of numbers in npz") from error
+    arrays = {plain(name): values for name, values in load_arrays(predictions).items()}
     labels, scores, images, texts = (
         next((arrays[plain(name)] for name in names if plain(name) in arrays), None)
         for names in (LABELS, SCORES, IMAGES, TEXTS)

@@ -42,6 +42,8 @@ def read_detections(predictions: Path, references: Path | None, fields: tuple[Fi
         targets, classes, sizes = _read_side(references, TARGET_KEYS, options, "target")
     if not targets:
         raise DataError(f"{references or predictions} holds no image with targets: expected DOTA labels or JSON")
+    if any(isinstance(value, str) for value in targets.values()):
+        raise DataError(f"{references or predictions} has targets in words: expected a list of objects, or DOTA labels")
     if found and not targets.keys() & found.keys():
         found, targets = ({_stem(name): value for name, value in side.items()} for side in (found, targets))
     entries = tuple(
@@ -77,9 +79,15 @@ def _image_rows(path: Path) -> tuple[list[Mapping[str, Any]], Any]:
     if isinstance(content, Mapping):
         rows = content.get("images")
         if isinstance(rows, list):
-            return rows, content.get("classes")
+            return _records(rows, path), content.get("classes")
         return [{"image": name, "prediction": value} for name, value in content.items()], None
-    return content if isinstance(content, list) else list(load_rows(path)), None
+    return _records(content, path) if isinstance(content, list) else list(load_rows(path)), None
+
+
+def _records(rows: list[Any], path: Path) -> list[Mapping[str, Any]]:
+    if not all(isinstance(row, Mapping) for row in rows):
+        raise DataError(f"{path} lists other things than images: expected a record an image, with its objects")
+    return rows
 
 
 def _objects_by_image(
@@ -114,6 +122,8 @@ def _objects(value: Any) -> list[Object]:
             for shape, label, score in zip(shapes, labels, scores, strict=False)
             for part in _corners(shape)
         ]
+    if not isinstance(value, list):
+        raise DataError(f"the objects of an image are {str(value)[:60]!r}: expected a list of records")
     return [found for record in value for found in _object(record)]
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from eval_suites.readers.arrays import load_arrays
 from eval_suites.readers.keys import PREDICTION, TARGET, plain
 from eval_suites.readers.loaded import Entry, Field, Loaded, Options
 from eval_suites.readers.pair import read_pairs
@@ -114,11 +115,11 @@ def _load_named(path: Path) -> dict[str, Any]:
     """Give the arrays of an npz by name; one array of many masks by number."""
     if path.suffix not in (".npz", ".npy"):
         raise DataError(f"{path} is no npz of masks: name a folder of pictures or an npz as references")
-    return _by_name(_load(path))
+    return _by_name(load_arrays(path))
 
 
 def _read_arrays(predictions: Path, references: Path | None) -> Loaded:
-    arrays = _load(predictions)
+    arrays = load_arrays(predictions)
     if references is None:
         found = next((arrays[key] for name in FOUND_KEYS for key in arrays if plain(key) == plain(name)), None)
         target = next((arrays[key] for name in TARGET_KEYS for key in arrays if plain(key) == plain(name)), None)
@@ -136,16 +137,6 @@ def _read_arrays(predictions: Path, references: Path | None) -> Loaded:
         )
     other = _pictures(references) if references.is_dir() else _load_named(references)
     return _pair_by_name(_by_name(arrays), other, str(predictions))
-
-
-def _load(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (AttributeError, TypeError):
-        return {"array": np.load(path, allow_pickle=False, mmap_mode="r")}
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read ({error}): expected arrays of numbers in npz or npy") from error
 
 
 def _by_name(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:

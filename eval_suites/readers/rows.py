@@ -19,8 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from eval_suites.readers.arrays import load_arrays
 from vlm.errors import DataError
 
 Row = dict[str, Any]
@@ -69,12 +68,9 @@ def flatten(content: Any) -> list[Row]:
 def _load_file(path: Path) -> list[Row]:
     suffix = _suffix(path)
     if suffix == ".parquet":
-        from pyarrow import parquet
-
-        return flatten(parquet.read_table(path).to_pylist())
+        return flatten(_parquet(path))
     if suffix == ".npz":
-        with np.load(path, allow_pickle=False) as arrays:
-            return _columns({name: arrays[name].tolist() for name in arrays.files})
+        return _columns({name: values.tolist() for name, values in load_arrays(path).items()})
     text = _read_text(path)
     if suffix in (".csv", ".tsv"):
         return _table(path, text, "\t" if suffix == ".tsv" else ",")
@@ -89,11 +85,24 @@ def _load_file(path: Path) -> list[Row]:
 def _table(path: Path, text: str, delimiter: str) -> list[Row]:
     csv.field_size_limit(MOST_FIELD)
     try:
-        return list(csv.DictReader(io.StringIO(text), delimiter=delimiter))
+        rows = list(csv.DictReader(io.StringIO(text), delimiter=delimiter))
+        if any(None in row for row in rows):
+            raise csv.Error("a line has more cells than there are names")
+        return rows
     except csv.Error as error:
         raise DataError(
             f"{path} is no table ({error}): write it again, one record a line under a line of names"
         ) from error
+
+
+def _parquet(path: Path) -> list[Row]:
+    from pyarrow import ArrowException, parquet
+
+    try:
+        rows: list[Row] = parquet.read_table(path).to_pylist()
+    except (ArrowException, OSError) as error:
+        raise DataError(f"{path} cannot be read ({error}): expected a table in parquet") from error
+    return rows
 
 
 def _with_answers(path: Path, content: Any) -> Any:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from eval_suites.readers.arrays import ALONE, load_arrays
 from eval_suites.readers.keys import plain
 from eval_suites.readers.loaded import Entry, Field, Loaded, Options
 from eval_suites.rules.ranks import Block, block_of_embeddings, block_of_matrix
@@ -66,14 +67,7 @@ def _find_file(path: Path) -> Path:
 
 
 def _arrays(file: Path) -> dict[str, np.ndarray]:
-    try:
-        loaded = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{file} cannot be read ({error}): expected numbers in npy or npz") from error
-    if isinstance(loaded, np.ndarray):
-        return {MATRIX[0]: loaded}
-    with loaded:
-        return {plain(name): loaded[name] for name in loaded.files}
+    return {MATRIX[0] if name == ALONE else plain(name): values for name, values in load_arrays(file).items()}
 
 
 def _blocks(arrays: dict[str, np.ndarray], file: Path) -> tuple[int, int, Block, Block | np.ndarray]:

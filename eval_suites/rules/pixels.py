@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from eval_suites.readers.arrays import ALONE, load_arrays
 from vlm.coco_runs import read_coco_runs
 from vlm.errors import DataError
 
@@ -110,9 +111,12 @@ def _read_picture(path: Path) -> np.ndarray:
     if not path.exists():
         raise DataError(f"the mask {path} does not exist: give the folder in which the masks lie")
     if path.suffix == ".npy":
-        return _flat(np.load(path, allow_pickle=False))
-    with Image.open(path) as picture:
-        return _flat(np.asarray(picture))
+        return _flat(load_arrays(path)[ALONE])
+    try:
+        with Image.open(path) as picture:
+            return _flat(np.asarray(picture))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DataError(f"the mask {path} cannot be read ({error}): write it again") from error
 
 
 def _flat(values: np.ndarray) -> np.ndarray:
