@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from serve.app.answering import DEFAULT_NEW_TOKENS, Question, payload, whole_answer
 from serve.app.options import Options
 from serve.app.services import Owner, Served, Services
+from serve.engines.engine import GREEDY, Guide, Sampling
 from serve.errors import RequestError
 from vlm.records import Task
 
@@ -98,5 +99,6 @@ async def _answer(
     words: str, images: list[str], options: Options, new_tokens: int, served: tuple[Request, Services, str]
 ) -> dict[str, Any]:
     request, services, owner = served
-    question = Question(words, tuple(images), options, new_tokens=new_tokens)
+    sampling = Sampling(guide=Guide("task")) if options.strict else GREEDY
+    question = Question(words, tuple(images), options, sampling=sampling, new_tokens=new_tokens)
     return payload(await whole_answer(question, services, owner, request), question, services)

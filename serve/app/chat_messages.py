@@ -12,10 +12,14 @@ from pydantic import BaseModel, Field, FiniteFloat
 
 from serve.app.answering import DEFAULT_NEW_TOKENS, Question
 from serve.app.options import Options
+from serve.app.structure import Structured
 from serve.engines.engine import Said, Sampling
 from serve.errors import RequestError
 
-_NOT_SERVED = ("stop", "tools", "functions", "logprobs", "top_logprobs", "logit_bias", "audio")
+_NOT_SERVED = (
+    "tools", "functions", "logprobs", "top_logprobs", "logit_bias", "audio", "frequency_penalty", "presence_penalty",
+)  # fmt: skip
+Stop = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class TextPart(BaseModel):
@@ -82,7 +86,7 @@ class StreamOptions(BaseModel):
     include_usage: bool = False
 
 
-class ChatRequest(BaseModel):
+class ChatRequest(Structured):
     """Hold a chat completion as OpenAI's clients send it."""
 
     model: str = Field(max_length=200)
@@ -97,14 +101,17 @@ class ChatRequest(BaseModel):
     stream: bool | None = False
     stream_options: StreamOptions | None = None
     n: int | None = None
-    response_format: dict[str, Any] | None = None
-    stop: Any = None
+    stop: Stop | Annotated[list[Stop], Field(max_length=4)] | None = Field(
+        default=None, description="The answer ends before the first of these, which it does not hold."
+    )
     tools: Any = None
     functions: Any = None
     logprobs: Any = None
     top_logprobs: Any = None
     logit_bias: Any = None
     audio: Any = None
+    frequency_penalty: Any = None
+    presence_penalty: Any = None
     nadir: Options = Field(default=Options(), description="How the images are looked at (extra_body).")
 
     def to_question(self) -> Question:
@@ -129,14 +136,14 @@ class ChatRequest(BaseModel):
         named = [name for name in _NOT_SERVED if getattr(self, name)]
         if self.n not in (None, 1):
             named.append("n")
-        if self.response_format and self.response_format.get("type") != "text":
-            named.append("response_format")
         if named:
             raise RequestError(f"{', '.join(named)} cannot be served: leave it out")
 
     def _sampling(self) -> Sampling:
         seed = randbits(63) if self.seed is None else self.seed % 2**63
-        return Sampling(self.temperature or 0.0, 1.0 if self.top_p is None else self.top_p, seed)
+        stop = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
+        guide = self.guide(strict=self.nadir.strict)
+        return Sampling(self.temperature or 0.0, 1.0 if self.top_p is None else self.top_p, seed, stop, guide)
 
 
 def _said(message: ChatMessage) -> Said:

@@ -57,6 +57,12 @@ class Options(BaseModel):
         default=None, max_length=40, description="The dialect of the model's text; its own by default."
     )
 
+    strict: bool = Field(
+        default=False,
+        description="Hold the answer to the form of its task, so that every region of it parses: lists of boxes, of "
+        "oriented boxes or of masks, or the word none; a number for count; words with well-formed regions otherwise.",
+    )
+
     def to_request(self, words: str, images: tuple[Path, ...], *, new_tokens: int, limits: Limits) -> Request:
         """Build the question; TooLargeError for what a limit forbids, RequestError for a region that is none."""
         if len(words) > limits.words:

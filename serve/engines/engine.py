@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from vlm.answer import Request
+from vlm.codecs.grammar import answer_pattern
 from vlm.records import Answer
 
 Role = Literal["system", "user", "assistant"]
@@ -26,10 +27,13 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Guide:
-    """Hold what an answer's text must be: what a regular expression matches, or JSON by a schema (as JSON text)."""
+    """Hold what an answer's text must be: what a regular expression matches, or JSON by a schema (as JSON text).
 
-    kind: Literal["regex", "json"]
-    text: str
+    The kind "task" has no text yet: it stands for the expression of the request's task (plain_guide).
+    """
+
+    kind: Literal["regex", "json", "task"]
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,3 +92,11 @@ class Engine(Protocol):
     async def close(self) -> None:
         """Stop what runs and free the model."""
         ...
+
+
+def plain_guide(prompt: Prompt, dialect: str) -> Guide | None:
+    """Give the guide of a prompt as an expression or a schema: that of its task in a dialect where it asks for that."""
+    guide = prompt.sampling.guide
+    if guide is None or guide.kind != "task":
+        return guide
+    return Guide("regex", answer_pattern(prompt.request.task, dialect, dates=max(1, len(prompt.request.images))))

@@ -16,9 +16,12 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
+from transformers.generation import StoppingCriteria
 from transformers.generation.streamers import BaseStreamer
 
-from serve.engines.engine import Load, Prompt, Sampling
+from serve.engines.engine import Load, Prompt, plain_guide
+from serve.engines.guides import Guided
+from serve.engines.stops import Stops
 from serve.engines.turns import Turns
 from serve.errors import StoppedError
 from serve.settings import Limits
@@ -105,9 +108,27 @@ class LocalEngine:
         messages = self._messages(prompt, view)
         _require_listener(stopped)
         read_ms = (time.perf_counter() - started) * 1000
-        streamer = _Pieces(self._nadir.processor.tokenizer, say, stopped)
-        drawn = _draw(prompt.sampling)
-        return self._nadir.answer([prompt.request], [view], [messages], read_ms=read_ms, streamer=streamer, **drawn)[0]
+        pieces = _Pieces(self._nadir.processor.tokenizer, Stops(prompt.sampling.stop), say, stopped)
+        how: dict[str, Any] = {"streamer": pieces, "stopping_criteria": [_Ended(pieces)], **self._drawn(prompt)}
+        answer = self._nadir.answer([prompt.request], [view], [messages], read_ms=read_ms, **how)[0]
+        return self._cut(answer, prompt, view)
+
+    def _drawn(self, prompt: Prompt) -> dict[str, Any]:
+        """Give the options of transformers' generate; a seed counts from here on, in the engine's one thread."""
+        sampling, options = prompt.sampling, {}
+        if guide := plain_guide(prompt, self._nadir.prompter.dialect_of(prompt.request)):
+            options["logits_processor"] = [Guided(guide, self._nadir.processor.tokenizer)]
+        if sampling.temperature < _LEAST_TEMPERATURE:
+            return options
+        torch.manual_seed(sampling.seed)
+        return {**options, "do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p}
+
+    def _cut(self, answer: Answer, prompt: Prompt, view: View) -> Answer:
+        """Give the answer without a stop and what the last token held beyond it."""
+        text = Stops(prompt.sampling.stop).before(answer.text)
+        if text == answer.text or answer.cost is None:
+            return answer
+        return self._nadir.prompter.place(prompt.request, view, text, answer.cost)
 
     def _messages(self, prompt: Prompt, view: View) -> list[Message]:
         """Build the conversation; what anybody said before is escaped like the question."""
@@ -127,10 +148,14 @@ class LocalEngine:
 
 
 class _Pieces(BaseStreamer):
-    """Turn the tokens of one answer into text that only grows; half a character waits for its other half."""
+    """Turn the tokens of one answer into text that only grows; half a character waits for its other half.
 
-    def __init__(self, tokenizer: Any, say: Callable[[str], None], stopped: threading.Event) -> None:
-        self._tokenizer, self._say, self._stopped = tokenizer, say, stopped
+    What may become a stop waits too, and what follows one (`ended`) is not said.
+    """
+
+    def __init__(self, tokenizer: Any, stops: Stops, say: Callable[[str], None], stopped: threading.Event) -> None:
+        self._tokenizer, self._stops, self._say, self._stopped = tokenizer, stops, say, stopped
+        self.ended = False
         self._ids: list[int] = []
         self._sent, self._prompt_seen = 0, False
 
@@ -142,22 +167,27 @@ class _Pieces(BaseStreamer):
             return
         self._ids += value.flatten().tolist()
         text = self._tokenizer.decode(self._ids, skip_special_tokens=True)
-        if len(text) > self._sent and not text.endswith(_HALF_A_CHARACTER):
-            self._say(text[self._sent :])
-            self._sent = len(text)
+        sure = self._stops.sure(text)
+        self.ended = self._stops.before(text) != text
+        if len(sure) > self._sent and not sure.endswith(_HALF_A_CHARACTER):
+            self._say(sure[self._sent :])
+            self._sent = len(sure)
 
     def end(self) -> None:
         """Leave what is not said yet to the answer."""
 
 
+class _Ended(StoppingCriteria):
+    """End an answer whose text holds a stop."""
+
+    def __init__(self, pieces: _Pieces) -> None:
+        self._pieces = pieces
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **options: Any) -> torch.Tensor:
+        """Say for each of the batch, which is one, whether it is done."""
+        return torch.full((len(input_ids),), self._pieces.ended, dtype=torch.bool, device=input_ids.device)
+
+
 def _require_listener(stopped: threading.Event) -> None:
     if stopped.is_set():
         raise StoppedError("the answer was stopped: nobody waits for it any more")
-
-
-def _draw(sampling: Sampling) -> dict[str, Any]:
-    """Give the options of transformers' generate; a seed counts from here on, in the engine's one thread."""
-    if sampling.temperature < _LEAST_TEMPERATURE:
-        return {}
-    torch.manual_seed(sampling.seed)
-    return {"do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p}
