@@ -36,6 +36,20 @@ def leaderboard_line(result: dict[str, Any]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def headline_words(result: dict[str, Any]) -> str:
+    """Give the headline in words for a log: score, n, baselines, and the rates of what could not be read."""
+    name, scores = result["headline"], result["scores"]
+    n = str(result["n"]) if result["n"] == result["of"] else f"{result['n']} of {result['of']}"
+    protocol = result["published"] or result["protocol"].split(":")[0]
+    beside = {label: values[name] for label, values in result["baselines"].items() if name in values}
+    score = f"{name} {write_value(scores[name])}"
+    score = score if beside else f"({score}, no baseline)"
+    parts = [f"{result['suite']} ({protocol}), {result['model']['name']}, n {n}: {score}"]
+    parts += [f"{label} {write_value(value)}" for label, value in beside.items()]
+    parts += [f"{rate} {scores[rate]['value']:.3f}" for rate in ("unparsed", "clipped") if rate in scores]
+    return "; ".join(parts)
+
+
 def write_tie(tie: Mapping[str, Any]) -> str:
     """Write how a rule breaks ties, how many there are, and what the measure would be at both ends."""
     head = f"Ties of {tie['measure']}: {tie['rule']}; {tie['n']} here"

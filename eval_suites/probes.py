@@ -31,7 +31,7 @@ from eval_suites.rules.letters import read_letter
 from eval_suites.suites.asking import LETTERS
 from vlm.codecs import parse_text
 from vlm.errors import DataError
-from vlm.geometry import Geometry, flip, iou, rotate90, shift
+from vlm.geometry import Geometry, Mask, flip, iou, rotate90, shift
 from vlm.output import replacing
 from vlm.records import Region
 
@@ -39,9 +39,12 @@ Words = Callable[[str], str]
 Move = Callable[[Geometry, tuple[int, int]], Geometry]
 Pixels = Callable[[np.ndarray], np.ndarray]
 SURVIVES: Final = 0.5
-SIDES: Final = {"left": "right", "right": "left", "west": "east", "east": "west"}
+_PAIRS: Final = (("left", "right"), ("leftmost", "rightmost"), *(
+    (f"{part}west{end}", f"{part}east{end}") for part in ("", "north", "south") for end in ("", "ern", "ernmost")
+))  # fmt: skip
+SIDES: Final = dict(_PAIRS) | {other: one for one, other in _PAIRS}
 PLACES: Final = re.compile(
-    r"\b(left|right|top|bottom|upper|lower|above|below|north\w*|south\w*|west\w*|east\w*|vertical\w*|horizontal\w*)\b",
+    r"\b((left|right|top|bottom|upper|lower)(most)?|above|below|(north|south|west|east|vertical|horizontal)\w*)\b",
     re.IGNORECASE,
 )
 DIRECTED: Final = re.compile(
@@ -94,13 +97,13 @@ def survives(probe: Probe, case: Case, told: str, probed: Case, told_probed: str
     if probe.name == "options":
         first, second = _options(case, told), _options(probed, told_probed)
         return bool(first) and first == second
-    if case.form:
+    if case.form or case.regions:
         return _overlap(probe, case, told, probed, told_probed, dialect)
     return _plain(probe.words(payload(told))) == _plain(payload(told_probed))
 
 
 def find_probes(names: str, known: Sequence[str]) -> tuple[Probe, ...]:
-    """Give probes by their names with commas, or `all` that a suite has; DataError lists them."""
+    """Give probes by their names with commas, or `all` that a suite has (it may have none); DataError lists them."""
     wanted = list(known) if names == "all" else [name for name in names.split(",") if name]
     unknown = [name for name in wanted if name not in known]
     if unknown:
@@ -116,7 +119,7 @@ def _overlap(probe: Probe, case: Case, told: str, probed: Case, told_probed: str
     if not first or not second:
         return not first and not second
     moved = [Region(probe.move(region.geometry, size)) for region in first]
-    if case.form in ("box", "obb"):
+    if case.form in ("box", "obb") or (not case.form and not isinstance(case.regions[0].geometry, Mask)):
         return iou(moved[0].geometry, second[0].geometry) >= SURVIVES
     covered = [draw(regions, frames(probed)[0]) for regions in (moved, second)]
     union = int((covered[0] | covered[1]).sum())

@@ -2,12 +2,14 @@
 
 `out`/SUITE/ holds samples.jsonl (prompt, raw output, parsed answer, target, score, explanation), blind.jsonl (the same
 without the images), shuffled.jsonl and probe-NAME.jsonl where they were asked for, run.json (what was asked of whom)
-and result.json. A run that was cut off goes on where it stopped when run.json is the same, and starts anew when the
-model or the cases are others. Another protocol scores the same answers again.
+and result.json. A run that was cut off goes on where it stopped when run.json is the same. Where the model or the cases
+are others, the answers that are there are laid aside in earlier-DIGEST. Another protocol scores the same answers again,
+and a shorter run keeps those to the other cases in beyond-samples.jsonl.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import math
@@ -25,13 +27,25 @@ from eval_suites.rules.rule import Number
 from eval_suites.scored import Scored
 from eval_suites.size_tables import size_tables
 from eval_suites.suites.suite import Suite
-from eval_suites.sweeps import Outputs, Sweep, Track, ask_sweep, build_running, load_outputs, shuffle_images
+from eval_suites.sweeps import (
+    Outputs,
+    Sweep,
+    Track,
+    ask_sweep,
+    build_running,
+    keep_beyond,
+    load_outputs,
+    shuffle_images,
+)
 from vlm.output import write_text
 
 __all__ = ["RunConfig", "load_outputs", "run_suite", "write_samples"]
 
 LOG = logging.getLogger("nadir.eval")
 LIMIT_SEED = 0
+# What a run writes of one model and its cases, and of nobody else.
+OWN_FILES = ("samples.jsonl", "blind.jsonl", "probe-*.jsonl", "shuffled*.jsonl", "beyond-*.jsonl", "result.json",
+             "report.html", "leaderboard.md", "run.json")  # fmt: skip
 SAMPLES, BLIND_FILE = "samples.jsonl", "blind.jsonl"
 SHUFFLED = "shuffled (the images of another case)"
 Values = dict[str, dict[str, Any]]
@@ -83,6 +97,7 @@ def run_suite(
     probed = {probe.name: asking.probe(probe, cases, outputs[SAMPLES]) for probe in config.probes if answerer.sees}
     judged = {name: asking.score(cases, told) for name, told in outputs.items()}
     for name, told in outputs.items():
+        keep_beyond(folder / name, cases)
         write_samples(folder / name, cases, told, judged[name], headline=suite.headline)
     result = {
         **_describe(suite, file, cases),
@@ -217,14 +232,34 @@ def _all_values(
 
 
 def _claim(folder: Path, identity: dict[str, Any]) -> None:
-    """Write run.json; answers of another or an unknown model or to other cases are deleted: they are not this run's."""
-    path = folder / "run.json"
-    if path.exists() and path.read_text(encoding="utf-8") == json.dumps(identity):
+    """Write run.json; answers of another model or to other cases are laid aside, and taken up when it is asked again.
+
+    They lie in earlier-DIGEST, a folder that `compare` reads. run.json moves last: a claim that is cut off goes on.
+    """
+    path, told = folder / "run.json", json.dumps(identity)
+    if path.exists() and path.read_text(encoding="utf-8") == told:
         return
-    stale = [folder / name for name in (SAMPLES, BLIND_FILE, "result.json") if (folder / name).exists()]
-    stale += [path for pattern in ("probe-*.jsonl", "shuffled*.jsonl") for path in sorted(folder.glob(pattern))]
-    if stale:
-        LOG.info("%s holds answers of another model or to other cases: it starts anew", folder)
-    for file in stale:
-        file.unlink()
-    write_text(path, json.dumps(identity))
+    back = _earlier(folder, told)
+    if path.exists() or not back.is_dir():
+        known = path.read_text(encoding="utf-8") if path.exists() else "unknown"
+        aside = _earlier(folder, known)
+        if _move(folder, aside):
+            LOG.info("%s holds answers of another model or to other cases: they are laid into %s", folder, aside.name)
+    if back.is_dir() and _move(back, folder):
+        LOG.info("%s goes on with the answers of an earlier run", folder)
+    write_text(path, told)
+
+
+def _earlier(folder: Path, told: str) -> Path:
+    """Name the folder of an earlier run by what run.json says of it."""
+    return folder / f"earlier-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+
+
+def _move(source: Path, target: Path) -> int:
+    """Move a run's own files from one folder into another, run.json last; give how many there were."""
+    files = [path for pattern in OWN_FILES for path in sorted(source.glob(pattern))]
+    if files:
+        target.mkdir(exist_ok=True)
+    for path in files:
+        path.replace(target / path.name)
+    return len(files)

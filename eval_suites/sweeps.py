@@ -46,7 +46,7 @@ def ask_sweep(sweep: Sweep, answerer: Answerer, *, tokens: int, batch: int | Non
 
     Without images, cases of the same words are the same question and are asked once.
     """
-    known = load_outputs(sweep.path)
+    known = load_outputs(beyond(sweep.path)) | load_outputs(sweep.path)
     shared = {words(case): known[case.id] for case in sweep.cases if sweep.blind and case.id in known}
     todo = [case for case in sweep.cases if case.id not in known]
     asked = _one_per_question(todo, shared) if sweep.blind else todo
@@ -80,6 +80,20 @@ def load_outputs(path: Path) -> dict[str, str | None]:
             break
         found[row["id"]] = row["output"]
     return found
+
+
+def beyond(path: Path) -> Path:
+    """Name the file that keeps the answers to cases outside a run's limit."""
+    return path.with_name(f"beyond-{path.name}")
+
+
+def keep_beyond(path: Path, cases: Sequence[Case]) -> None:
+    """Keep the answers of a file to cases that are not among these: the file is about to hold these alone."""
+    asked = {case.id for case in cases}
+    known = load_outputs(beyond(path)) | load_outputs(path)
+    lines = [json.dumps({"id": key, "output": output}) + "\n" for key, output in known.items() if key not in asked]
+    if lines:
+        write_text(beyond(path), "".join(lines))
 
 
 def build_running(suite: Suite, training: Training, dialect: str) -> Running:

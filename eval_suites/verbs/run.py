@@ -22,7 +22,7 @@ from typing import Any
 
 from eval_suites.cases import Case, CaseFile, load_cases, pick_cases
 from eval_suites.images import require_images
-from eval_suites.leaderboard import leaderboard_line
+from eval_suites.leaderboard import headline_words
 from eval_suites.models.answerer import Answerer
 from eval_suites.models.find import find_model
 from eval_suites.models.options import add_model_options, read_model_options
@@ -78,7 +78,7 @@ def run_jobs(given: argparse.Namespace) -> dict[str, Any]:
         for job in jobs:
             result = _run(job, answerer, given, facts)
             headlines[job.suite.name] = _headline(result)
-            LOG.info("%s", leaderboard_line(result))
+            LOG.info("%s", headline_words(result))
             LOG.info("see %s", given.out / job.suite.name / "report.html")
     finally:
         answerer.close()
@@ -93,6 +93,8 @@ def _headline(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def _run(job: Job, answerer: Answerer, given: argparse.Namespace, facts: dict[str, Any]) -> dict[str, Any]:
+    if given.probes and not job.suite.probes:
+        LOG.warning("%s has no probes: it is asked without", job.suite.name)
     config = RunConfig(
         batch=given.batch,
         limit=given.limit,

@@ -38,6 +38,24 @@ def test_a_box_that_moves_with_the_image_survives_and_one_that_stays_does_not(na
         assert not survives(probe, case, told, other, told, "qwen3")
 
 
+def test_words_of_places_change_sides_and_forbid_a_turn(tmp_path: Path) -> None:
+    case = made(tmp_path, phrase="leftmost car in the Northwest, near the southern and eastern ends")
+    other = probe_case(PROBES["flip"], case, tmp_path)
+    assert other is not None and other.phrase == "rightmost car in the Northeast, near the southern and western ends"
+    assert probe_case(PROBES["turn"], case, tmp_path) is None
+
+
+@pytest.mark.parametrize("name", ["flip", "turn", "shift"])
+def test_regions_of_the_sample_datas_cases_move_too(name: str, tmp_path: Path) -> None:
+    """A case of a file has no form: its targets say that geometry is asked for."""
+    probe, case = PROBES[name], made(tmp_path, form="", phrase="", instruction="Where is the ship?")
+    other = probe_case(probe, case, tmp_path / "probed")
+    assert other is not None
+    told, probed = (say_target(replace(one, form="box"), "nadir") for one in (case, other))
+    assert survives(probe, case, told, other, probed, "nadir")
+    assert name == "shift" or not survives(probe, case, told, other, told, "nadir")
+
+
 def test_pixels_move_as_geometry_does(tmp_path: Path) -> None:
     case = made(tmp_path, phrase="ship")
     pixels = np.asarray(Image.open(case.images[0]))

@@ -11,6 +11,8 @@ import pytest
 from eval_suites.__main__ import main
 from eval_suites.baselines import measure_median
 from eval_suites.cases import Case, CaseFile, load_cases, pick_cases
+from eval_suites.compare import load_runs
+from eval_suites.leaderboard import headline_words
 from eval_suites.measure import score_measure
 from eval_suites.report import insert_headlines, is_clear, load_results, render_scores
 from eval_suites.run import RunConfig, load_outputs, run_suite
@@ -139,6 +141,39 @@ def test_a_larger_limit_asks_only_what_is_missing(tmp_path: Path) -> None:
     assert run(tmp_path, more, make_file())["n"] == 8
     assert len([case for case, blind in more.asked if not blind]) == 5
     assert pick_cases(make_file().cases, 3, seed=0) == pick_cases(make_file().cases, 3, seed=0)
+
+
+def test_a_shorter_run_loses_no_answer(tmp_path: Path) -> None:
+    run(tmp_path, FakeAnswerer(right_when_seen), make_file())
+    for limit in (5, 2, 3):
+        answerer = FakeAnswerer(right_when_seen)
+        assert run(tmp_path, answerer, make_file(), limit=limit)["n"] == limit
+        assert len((tmp_path / "rsicd-scene" / "samples.jsonl").read_text().splitlines()) == limit
+        assert not answerer.asked
+    again = FakeAnswerer(right_when_seen)
+    assert run(tmp_path, again, make_file())["n"] == 8
+    assert not again.asked
+
+
+def test_two_models_in_one_folder_lose_no_answer(tmp_path: Path) -> None:
+    first = run(tmp_path, FakeAnswerer(right_when_seen), make_file())
+    run(tmp_path, FakeAnswerer(lambda case, blind: "beach", digest="two"), make_file())
+    (earlier,) = (tmp_path / "rsicd-scene").glob("earlier-*")
+    assert json.loads((earlier / "result.json").read_text()) == first
+    assert load_runs(earlier)[0].result == first
+    again = FakeAnswerer(right_when_seen)
+    assert run(tmp_path, again, make_file()) == first
+    assert not again.asked
+    (earlier,) = (path for path in (tmp_path / "rsicd-scene").glob("earlier-*") if any(path.iterdir()))
+    assert json.loads((earlier / "run.json").read_text())["model"] == "two"
+
+
+def test_a_headline_in_words_stands_beside_its_baselines(tmp_path: Path) -> None:
+    result = run(tmp_path, FakeAnswerer(right_when_seen), make_file())
+    words = headline_words(result)
+    assert "rsicd-scene (exact match" in words and "n 8: accuracy 1.0000 ± 0.0000; blind" in words
+    assert "majority answer of the training split 0.5000" in words and words.endswith("; unparsed 0.000")
+    assert "(accuracy 1.0000 ± 0.0000, no baseline)" in headline_words({**result, "baselines": {}})
 
 
 @pytest.mark.parametrize("name", [name for name in SUITES if name != "rsicd-caption"])
