@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
+import re
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, Literal
 
 import httpx2
 import openai
 import pytest
+from openai.lib._parsing._completions import type_to_response_format_param
+from pydantic import BaseModel
 
 from serve.app.images import require_allowed
 from serve.errors import RequestError
@@ -89,6 +93,90 @@ def test_a_conversation_with_options_and_without_an_image(
     assert blind.choices[0].message.content == nadir.ask_text(WORDS, max_new_tokens=8).text
 
 
+class Count(BaseModel):
+    """Hold what a client wants parsed."""
+
+    number: Literal[3, 4]
+    sure: bool
+
+
+def test_openais_client_parses_a_schema(client: openai.OpenAI, server: Live, scene: Path) -> None:
+    asked = messages(server.send(scene), words="How many ships are there?")
+    given = client.chat.completions.parse(model="tiny", messages=asked, response_format=Count, max_tokens=60)
+    assert given.choices[0].message.parsed is not None and given.choices[0].message.parsed.number in (3, 4)
+    chunks = client.chat.completions.create(
+        model="tiny", messages=asked, max_tokens=60, stream=True, response_format=type_to_response_format_param(Count)
+    )
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    assert Count.model_validate_json(text) == given.choices[0].message.parsed
+
+
+@pytest.mark.parametrize(
+    ("form", "held"),
+    [
+        ({"structured_outputs": {"regex": "[a-d]{4}"}}, "[a-d]{4}"),
+        ({"structured_outputs": {"choice": ["a (red) ship", "none"]}}, r"a \(red\) ship|none"),
+        ({"structured_outputs": {"json": {"enum": ["x", 7]}}}, '"x"|7'),
+        ({"guided_regex": "no|yes"}, "no|yes"),
+        ({"guided_choice": ["port", "field"]}, "port|field"),
+        ({"guided_json": '{"const": 5}'}, "5"),
+        ({"nadir": {"strict": True, "task": "count"}}, "[0-9]{1,5}"),
+    ],
+)
+def test_fields_of_vllm_hold_an_answer_to_a_form(
+    client: openai.OpenAI, server: Live, scene: Path, form: dict[str, Any], held: str
+) -> None:
+    asked = messages(server.send(scene))
+    given = client.chat.completions.create(model="tiny", messages=asked, max_tokens=40, extra_body=form)
+    assert re.fullmatch(held, given.choices[0].message.content or ""), given.choices[0].message.content
+    assert given.choices[0].finish_reason == "stop"
+
+
+def test_strict_regions_of_the_short_forms_parse(server: Live, scene: Path) -> None:
+    body = {"phrase": "the car", "image": server.send(scene), "strict": True, "max_tokens": 150}
+    for path in ("ground", "segment"):
+        given = server.http.post(f"/v1/{path}", json=body).json()
+        unread = [issue for issue in given["issues"] if issue["kind"] == "unparsed"]
+        assert not unread and re.match("none|<", given["text"]), given
+
+
+def test_stop_seed_and_usage_as_langchain_sends_them(
+    client: openai.OpenAI, server: Live, nadir: Nadir, scene: Path
+) -> None:
+    """Such clients send what they leave alone too: n, penalties of 0, no logprobs, an empty list of tools."""
+    whole = nadir.ask(scene, WORDS, max_new_tokens=20).text
+    stop = whole[len(whole) // 2 :][:2]
+    plain: Any = {
+        "model": "tiny", "messages": [{"role": "system", "content": "Be brief."}, *messages(server.send(scene))],
+        "max_tokens": 20, "n": 1, "presence_penalty": 0, "frequency_penalty": 0.0, "logprobs": False, "seed": 1,
+        "user": "someone", "extra_body": {"tools": [], "metadata": {"run": "1"}},
+    }  # fmt: skip
+    alone = client.chat.completions.create(**{**plain, "messages": messages(server.send(scene))}, stop=[stop])
+    assert alone.choices[0].message.content == whole[: whole.index(stop)]
+    assert alone.choices[0].finish_reason == "stop" and alone.choices[0].logprobs is None
+    drawn = [client.chat.completions.create(**{**plain, "seed": seed}, temperature=1.0) for seed in (1, 2, 1)]
+    first, other, again = (given.choices[0].message.content for given in drawn)
+    assert first == again != other
+    chunks = list(
+        client.chat.completions.create(**plain, stop=stop, stream=True, stream_options={"include_usage": True})
+    )
+    assert chunks[-1].usage is not None and not chunks[-1].choices
+    assert all(chunk.usage is None for chunk in chunks[:-1])
+    assert not any(stop in (chunk.choices[0].delta.content or "") for chunk in chunks if chunk.choices)
+
+
+async def ask_at_once(url: str, image: str) -> list[str | None]:
+    async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as many:
+        asked: Any = {"model": "tiny", "messages": messages(image), "max_tokens": 6}
+        given = await asyncio.gather(*[many.chat.completions.create(**asked) for _ in range(6)])
+        return [answer.choices[0].message.content for answer in given]
+
+
+def test_the_async_client_asks_at_once(server: Live, nadir: Nadir, scene: Path) -> None:
+    expected = nadir.ask(scene, WORDS, max_new_tokens=6).text
+    assert asyncio.run(ask_at_once(server.url, server.send(scene))) == [expected] * 6
+
+
 @pytest.mark.parametrize(
     ("change", "status", "sentence"),
     [
@@ -106,6 +194,17 @@ def test_a_conversation_with_options_and_without_an_image(
         ({"messages": [*messages("0" * 20), *messages("0" * 20)]}, 400, "expected all of them in one"),
         ({"tools": [{"type": "function"}]}, 400, "tools cannot be served"),
         ({"n": 2}, 400, "n cannot be served"),
+        ({"logprobs": True, "top_logprobs": 2}, 400, "logprobs, top_logprobs cannot be served"),
+        ({"presence_penalty": 0.5}, 400, "presence_penalty cannot be served"),
+        ({"stop": ["a", "b", "c", "d", "e"]}, 422, "stop"),
+        ({"stop": ""}, 422, "stop"),
+        ({"response_format": {"type": "xml"}}, 400, "expected text, json_object, or json_schema"),
+        ({"response_format": {"type": "json_schema", "json_schema": {}}}, 400, "expected text, json_object"),
+        ({"guided_regex": "a", "nadir": {"strict": True}}, 400, "said 2 times"),
+        ({"guided_regex": "(a"}, 400, "regular expression cannot be held to"),
+        ({"guided_regex": "a" * 30_000}, 413, "at most 20,000"),
+        ({"structured_outputs": {"grammar": "root ::= a"}}, 422, "structured_outputs.grammar"),
+        ({"messages": [{"role": "tool", "content": "a"}]}, 422, "messages.0.role"),
         ({"max_tokens": 5000}, 413, "at most 1024"),
         ({"temperature": 9}, 422, "temperature"),
         ({"nadir": {"regions": ["/etc/region.json"]}}, 400, "expected box:"),
