@@ -15,7 +15,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-EXTRAS_OF_ROOM = {"data_engine": ("ray",), "train": ("train",), "eval_suites": ("eval", "lmms"), "serve": ("serve",)}
+EXTRAS_OF_ROOM = {
+    "data_engine": ("ray",), "train": ("train",), "eval_suites": ("eval", "lmms"), "serve": ("serve", "ray"),
+}  # fmt: skip
 OWN = {"vlm", "data_engine", "train", "eval_suites", "serve", "benchmarks"}
 
 
