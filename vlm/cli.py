@@ -1,4 +1,4 @@
-"""The command `nadir`: ask, info, chat, demo, serve. Every verb imports what it needs when
+"""The command `nadir`: ask, info, chat, demo, serve, scan. Every verb imports what it needs when
 called, so that help is instant.
 
 A mistake of the user prints one sentence and exits with 2; anything else prints one sentence and exits with 1, or its
@@ -170,6 +170,50 @@ def serve(
     run(
         model=model, engine=engine, host=host, port=port, data=data, keys=key or (), origins=origin or (),
         image_hosts=image_host or (), say=typer.echo,
+    )  # fmt: skip
+
+
+@app.command()
+def scan(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A raster, a folder, a VRT or a STAC file.")],
+    instruction: Annotated[str, typer.Argument(metavar='"INSTRUCTION"')],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="A .parquet, .gpkg or .geojson file.")],
+    model: _Model = None,
+    engine: Annotated[str, typer.Option(metavar="NAME", help="Who generates here: local, or vllm.")] = "local",
+    server: Annotated[
+        list[str] | None, typer.Option("--server", metavar="URL", help="Ask this server; may be repeated.")
+    ] = None,
+    key: Annotated[str | None, typer.Option(metavar="KEY", envvar="NADIR_KEY", help="The key of the servers.")] = None,
+    served: Annotated[str | None, typer.Option(metavar="NAME", help="Which model of the servers to ask.")] = None,
+    at_once: Annotated[int | None, typer.Option(metavar="N", min=1, help="Windows at once, at each server.")] = None,
+    window: Annotated[int, typer.Option(metavar="PX", help="The side of a window, as the model sees it.")] = 512,
+    overlap: Annotated[str, typer.Option(metavar="PX|SHARE", help="What neighbours share: 64, 0.2 or 20%.")] = "0.2",
+    gsd: Annotated[float | None, typer.Option(metavar="M", help="Look at so many metres a pixel.")] = None,
+    task: _Task = None,
+    bands: _Bands = None,
+    budget: _Budget = None,
+    dialect: _Dialect = None,
+    max_tokens: Annotated[int, typer.Option(metavar="N", min=1, help="The longest answer of a window.")] = 256,
+    asset: Annotated[str | None, typer.Option(metavar="KEY", help="Which asset of a STAC item to read.")] = None,
+    crs: Annotated[str | None, typer.Option(metavar="CRS", help="Write in it; that of the first raster else.")] = None,
+    ray: Annotated[str | None, typer.Option(metavar="ADDRESS", help="A Ray cluster; local starts one here.")] = None,
+    actors: Annotated[int, typer.Option(metavar="N", min=1, help="Models that answer on the Ray cluster.")] = 1,
+    price: Annotated[float | None, typer.Option(metavar="P", help="What an hour costs, for costs per km2.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start again instead of going on.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would take; try three windows.")] = False,
+) -> None:
+    """Ask every window of an area of any size, and write what is found; stopped or killed, it goes on where it was.
+
+    nadir scan area.tif "Where are the ships?" --out ships.parquet
+    """
+    room, settings = find_room("serve.scan.cli"), find_room("serve.scan.options")
+    options = settings.ScanOptions(
+        task, window, settings.parse_overlap(overlap), gsd, bands, budget, dialect, max_tokens, crs, asset
+    )
+    room.run_scan_command(
+        source, instruction, out=out, who=room.Who(model, tuple(server or ()), key, served, engine, at_once),
+        options=options, running=room.Running(ray, actors, price, fresh, dry_run), say=typer.echo,
+        show=lambda line: typer.echo(line, err=True),
     )  # fmt: skip
 
 
