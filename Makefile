@@ -6,6 +6,9 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 NADIR := $(VENV)/bin/nadir
 INSTALLED := $(VENV)/.installed
+VLLM_VENV ?= .venv-vllm
+VLLM_PY := $(VLLM_VENV)/bin/python
+VLLM_INSTALLED := $(VLLM_VENV)/.installed
 PIP_ARGS ?=
 PYTEST_ARGS ?=
 WORKERS ?= 2
@@ -22,21 +25,48 @@ QUIET := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z_-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: setup
 setup: $(INSTALLED) ## create .venv and install everything but vLLM into it
 
+define FIND_PYTHON
+for python in python3.11 python3 python3.12 python3.13; do \
+  if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$python; break; fi; \
+done; \
+test -n "$$found" || { echo "Nadir needs Python 3.11 or newer, and none is on the PATH: install it and run make again." >&2; exit 2; }
+endef
+
 # The CPU or CUDA build of torch is pip's choice; PIP_ARGS passes an index to it (make setup PIP_ARGS="--index-url ...").
 $(INSTALLED): pyproject.toml constraints.txt
-	@test -x $(PY) || { \
-	  for python in python3.11 python3 python3.12 python3.13; do \
-	    if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$python; break; fi; \
-	  done; \
-	  test -n "$$found" || { echo "Nadir needs Python 3.11 or newer, and none is on the PATH: install it and run make again." >&2; exit 2; }; \
-	  $$found -m venv $(VENV); }
+	@test -x $(PY) || { $(FIND_PYTHON); $$found -m venv $(VENV); }
 	$(PY) -m pip install --quiet --no-compile $(PIP_ARGS) -c constraints.txt -e '.[dev,train,eval,ray,serve]'
 	@touch $@
+
+.PHONY: setup-vllm
+setup-vllm: $(VLLM_INSTALLED) ## create .venv-vllm with vLLM in it: for CPUs from serve/vllm.lock, with GPU=1 as pip resolves it
+
+# An environment of its own: vLLM takes other versions of what the server and training stand on. The module named in the
+# .pth file lets a CUDA-linked torchvision be imported on a CPU build of torch.
+$(VLLM_INSTALLED): serve/vllm.lock pyproject.toml
+	@mkdir -p $(VLLM_VENV); exec 9>$(VLLM_VENV)/.lock; flock 9; set -e; \
+	test $@ -nt serve/vllm.lock && test $@ -nt pyproject.toml && exit 0; \
+	test -x $(VLLM_PY) || { $(FIND_PYTHON); $$found -m venv $(VLLM_VENV); }; \
+	if test -n "$(GPU)"; then \
+	  $(VLLM_PY) -m pip install --quiet --no-compile $(PIP_ARGS) -e '.[vllm]'; \
+	else \
+	  $(VLLM_PY) -m pip install --quiet --no-compile --no-deps $(PIP_ARGS) -r serve/vllm.lock; \
+	  $(VLLM_PY) -m pip install --quiet --no-compile --no-deps $(PIP_ARGS) -e .; \
+	  echo "import serve.vllm_plugin.before_torchvision" > \
+	    "$$($(VLLM_PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/nadir_before_torchvision.pth"; \
+	  $(VLLM_PY) -c 'import sys, torch; sys.exit(torch.version.cuda and "pip took a CUDA build of torch: run make setup-vllm PIP_ARGS=\"--index-url ...\" with an index of CPU builds, or GPU=1")'; \
+	fi; \
+	touch $@
+
+.PHONY: serve
+serve: $(INSTALLED) $(if $(NADIR_VLLM_PYTHON),,$(VLLM_INSTALLED)) ## serve a model with vLLM (MODEL=folder SERVE_ARGS="--port 8000 --key ...")
+	NADIR_VLLM_PYTHON=$${NADIR_VLLM_PYTHON:-$(abspath $(VLLM_PY))} \
+	  $(NADIR) serve --engine vllm $(if $(MODEL),--model '$(MODEL)') $(SERVE_ARGS)
 
 .PHONY: demo
 demo: $(INSTALLED) ## answer eight instructions (or [IMAGE=a.tif [IMAGE2=b.tif]] [ASK="..."]), see out/demo/report.html
@@ -50,6 +80,10 @@ demo: $(INSTALLED) ## answer eight instructions (or [IMAGE=a.tif [IMAGE2=b.tif]]
 .PHONY: test
 test: $(INSTALLED) ## run every test (PYTEST_ARGS="-k raster", WORKERS=2)
 	$(QUIET) $(PY) -m pytest -n $(WORKERS) $(PYTEST_ARGS)
+
+.PHONY: test-vllm
+test-vllm: $(INSTALLED) $(VLLM_INSTALLED) ## run the tests that need vLLM, against a server of .venv-vllm
+	NADIR_VLLM_PYTHON=$(abspath $(VLLM_PY)) $(QUIET) $(PY) -m pytest tests/serve/vllm_plugin $(PYTEST_ARGS)
 
 .PHONY: fuzz
 fuzz: $(INSTALLED) ## run the property tests on new random examples (ROUNDS=10)
