@@ -18,6 +18,8 @@ from serve.engines.local import LocalEngine
 from serve.settings import Limits, Settings
 from vlm.answer import Nadir
 
+FREE = Limits(free_bytes=0, asks="100000/minute", uploads="100000/minute", views="100000/minute")
+
 
 @dataclass(frozen=True)
 class Live:
@@ -40,9 +42,14 @@ def live(
     nadir: Nadir, data: Path, *, limits: Limits | None = None, keys: tuple[str, ...] = (), hosts: tuple[str, ...] = ()
 ) -> Iterator[Live]:
     """Serve a model until the block ends."""
-    bounds = limits or Limits(free_bytes=0, asks="100000/minute", uploads="100000/minute", views="100000/minute")
-    settings = Settings(data, keys, ("https://map.example.org",), hosts, bounds)
-    engine = LocalEngine(nadir, name="tiny", limits=bounds)
+    settings = Settings(data, keys, ("https://map.example.org",), hosts, limits or FREE)
+    with serving(LocalEngine(nadir, name="tiny", limits=settings.limits), settings) as running:
+        yield running
+
+
+@contextmanager
+def serving(engine: Engine, settings: Settings) -> Iterator[Live]:
+    """Serve an engine until the block ends; the client has the first key."""
     server = build_server(build_app(engine, settings), host="127.0.0.1", port=0)
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -50,7 +57,7 @@ def live(
         assert thread.is_alive(), "the server did not start"
         time.sleep(0.01)
     url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    headers = {"Authorization": f"Bearer {keys[0]}"} if keys else {}
+    headers = {"Authorization": f"Bearer {settings.keys[0]}"} if settings.keys else {}
     try:
         with httpx2.Client(base_url=url, timeout=60, headers=headers, trust_env=False) as http:
             yield Live(url, engine, http, settings)
