@@ -43,13 +43,15 @@ MOST_DRAWS = 100
 class Conversation:
     """Hold drawn pixels, one (H, W, 3) uint8 array a date, and turns whose regions are in their pixels.
 
-    `told` says that the regions are not in the picture, but what the pointer tells (train/telling.py).
+    `told` says that the regions are not in the picture, but what the pointer tells (train/telling.py). `listed` says
+    that the truth is always told, in the order of the answer, so that a list is written as it is told.
     """
 
     pictures: tuple[np.ndarray, ...]
     turns: tuple[Turn, ...]
     task: Task
     told: bool = False
+    listed: bool = False
 
 
 Feed = Callable[[random.Random], Conversation]
@@ -178,9 +180,8 @@ class Mixture(IterableDataset):
         """Render, tile and encode one conversation with labels on the answers."""
         told = conversation.told
         blind = rng.random() < self.blind and not told and not any(turn.regions for turn in conversation.turns)
-        images = (
-            [] if blind else self._tiles(conversation.pictures, rng, most=1 if told else self.processor.default_tiles)
-        )
+        most = 1 if told and not conversation.listed else self.processor.default_tiles
+        images = [] if blind else self._tiles(conversation.pictures, rng, most=most)
         sizes = [(rgb.shape[1], rgb.shape[0]) for rgb in conversation.pictures]
         hint = conversation.task if rng.random() < HINT_SHARE else None
         messages = build_conversation(
@@ -193,7 +194,8 @@ class Mixture(IterableDataset):
             turn, frames = conversation.turns[0], encoded["tile_frames"]
             targets = pointer_targets(turn, sizes, frames, self.cells)
             encoded["pointer_targets"] = torch.zeros_like(targets) if told else targets
-            encoded["pointer_truth"] = true_numbers(turn, sizes, rng, share=1.0 if told else ORACLE)
+            share = 1.0 if told or conversation.listed else ORACLE
+            encoded["pointer_truth"] = true_numbers(turn, sizes, rng, share=share, ordered=conversation.listed)
         return encoded
 
     def _tiles(self, pictures: Sequence[np.ndarray], rng: random.Random, *, most: int) -> list[TiledImage]:

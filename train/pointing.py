@@ -103,9 +103,15 @@ def describe(region: Region, size: tuple[int, int]) -> list[float]:
 
 
 def true_numbers(
-    turn: Turn, sizes: Sequence[tuple[int, int]], rng: random.Random, *, share: float = ORACLE
+    turn: Turn,
+    sizes: Sequence[tuple[int, int]],
+    rng: random.Random,
+    *,
+    share: float = ORACLE,
+    ordered: bool = False,
 ) -> torch.Tensor:
-    """Give what a pointer that is right tells of each of the images, (I, MOST_REGIONS, 11): in any order, how surely.
+    """Give what a pointer that is right tells of each of the images, (I, MOST_REGIONS, 11): how surely, and in any
+    order, or in that of the answer.
 
     Nine numbers as of vlm.pointer.read_boxes, the certainty, and 1 where this is told instead of what was found: for
     `share` of the answers that are about places. The sides of an upright box are its own, its angle the longer one's.
@@ -115,7 +121,8 @@ def true_numbers(
     told[..., -1] = float(about_places and rng.random() < share)
     for image in range(len(sizes)):
         regions = [region for region in turn.answer.regions if region.image == image]
-        rng.shuffle(regions)
+        if not ordered:
+            rng.shuffle(regions)
         sure = sorted((rng.uniform(*CERTAINTY) for _ in regions), reverse=True)
         for number, region in enumerate(regions[:MOST_REGIONS]):
             box, obb = to_hbb(region.geometry), to_obb(region.geometry)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from data_engine import templates
+from data_engine import generate, templates
 from data_engine.store.rows import Rows
 from train.mixture import Conversation, Feed
 from train.pictures import load_rgb
@@ -50,6 +50,26 @@ def told_feed(*sources: Sequence[Sample]) -> Feed:
         instruction = templates.write_instruction(f"ground_{kind}", rng, phrase=phrase)
         turn = Turn(instruction, Answer(f"{{{kind}:0}}", (region,), task="ground"))
         return Conversation((rgb,), (turn,), "ground", told=True)
+
+    return draw
+
+
+def told_list_feed(*sources: Sequence[Sample], most: int) -> Feed:
+    """Draw lists of none to `most` boxes of one phrase, at random places; they are told in the order of the answer.
+
+    Raises DataError for samples without a phrase or a picture.
+    """
+    single = told_feed(*sources)
+
+    def draw(rng: random.Random) -> Conversation:
+        first = single(rng)
+        height, width = first.pictures[0].shape[:2]
+        phrase = first.turns[0].answer.regions[0].phrase
+        boxes = [to_hbb(draw_box(rng, width, height)) for _ in range(rng.randint(0, most))]
+        regions = generate.sort_regions([Region(box, phrase) for box in boxes])
+        answer = Answer(generate.write_slot("box", len(regions)), regions, task="detect")
+        instruction = templates.write_instruction("detect_box", rng, phrase=phrase)
+        return Conversation(first.pictures, (Turn(instruction, answer),), "detect", told=True, listed=True)
 
     return draw
 

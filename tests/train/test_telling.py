@@ -15,7 +15,7 @@ from PIL import Image as PILImage
 from tests.vlm.tiny import build_tiny
 from train.mixture import Mixture
 from train.pointing import HELD, KNOWN, pointer_cells
-from train.telling import draw_box, told_feed
+from train.telling import draw_box, told_feed, told_list_feed
 from vlm.errors import DataError
 from vlm.geometry import HBB, to_hbb
 from vlm.records import Answer, Image, Region, Sample, Turn
@@ -54,6 +54,27 @@ def test_what_is_told_is_the_answer_and_teaches_the_pointer_nothing(samples: lis
         assert region.phrase == "ship" and "ship" in conversation.turns[0].instruction
         kinds.add(type(region.geometry).__name__)
     assert kinds == {"HBB", "OBB"}
+
+
+def test_a_list_is_told_in_the_order_in_which_it_is_written(samples: list[Sample]) -> None:
+    model, processor = build_tiny()
+    feed = told_list_feed(samples, most=4)
+    mixture = Mixture([(feed, 1.0)], processor, 1, 0, cells=pointer_cells(model))
+    lengths, tiles = set(), set()
+    for seed in range(40):
+        conversation = feed(random.Random(seed))
+        regions = conversation.turns[0].answer.regions
+        encoded = mixture.encode(conversation, random.Random(seed))
+        truth = encoded["pointer_truth"][0]
+        told = [(box.x1 / 90, box.y1 / 60) for box in (to_hbb(region.geometry) for region in regions)]
+        torch.testing.assert_close(truth[: len(told), :2], torch.tensor(told).reshape(-1, 2), atol=1e-4, rtol=0)
+        assert (truth[: len(told), 9] > 0).all() and not truth[len(told) :, :10].any() and (truth[:, 10] == 1).all()
+        assert not encoded["pointer_targets"][..., [KNOWN, HELD]].any(), "nothing is there to be found"
+        assert (conversation.turns[0].answer.template == "none") == (not regions)
+        lengths.add(len(regions))
+        tiles.add(int(encoded["num_tiles"].sum()))
+    assert lengths == {0, 1, 2, 3, 4}
+    assert max(tiles) > 1, "a list is told in as many tiles as the picture has"
 
 
 def test_samples_without_a_place_tell_nothing() -> None:
