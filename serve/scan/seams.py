@@ -214,7 +214,8 @@ def _goes_on(cut: Piece, other: Piece, side: Side, slack: float) -> bool:
     crossing = stop > at + slack if low else start < at - slack
     if inside > 2 * slack and not crossing and not _is_sliver(cut, along, slack):
         return False
-    band = (-1e18, at - slack, 1e18, at + slack) if along else (at - slack, -1e18, at + slack, 1e18)
+    low_end, high_end = at - 2 * slack, at + 2 * slack
+    band = (-1e18, low_end, 1e18, high_end) if along else (low_end, -1e18, high_end, 1e18)
     one = _interval(shapely.clip_by_rect(cut.shape, *band), along)
     two = _interval(shapely.clip_by_rect(other.shape, *band), along)
     if one is None or two is None:
