@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from serve.errors import RequestError
-from serve.settings import Settings, require_safe
+from serve.settings import Settings, parse_limits, require_safe
 
 if TYPE_CHECKING:
     from serve.engines.engine import Engine
@@ -29,6 +29,9 @@ def run_serve(
     keys: Sequence[str],
     origins: Sequence[str],
     image_hosts: Sequence[str],
+    roots: Sequence[Path] = (),
+    prefixes: Sequence[str] = (),
+    limits: Sequence[str] = (),
     say: Callable[[str], None],
 ) -> None:
     """Serve a model until the process is told to end.
@@ -36,7 +39,9 @@ def run_serve(
     Raises RequestError for an unknown engine, a port that is taken and a server that would be open to everybody,
     CheckpointError for a model that cannot be loaded.
     """
-    settings = Settings(data, tuple(keys), tuple(origins), tuple(host.lower() for host in image_hosts))
+    hosts = tuple(host.lower() for host in image_hosts)
+    bounds = parse_limits(limits)
+    settings = Settings(data, tuple(keys), tuple(origins), hosts, bounds, tuple(roots), tuple(prefixes))
     require_safe(settings, host)
     if engine not in ENGINES:
         raise RequestError(f"engine {engine!r} is unknown: known are {', '.join(ENGINES)}")

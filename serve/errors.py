@@ -7,6 +7,7 @@ NadirError
     |-- TooLargeError       body, image, pixels or quota over a limit
     |-- FormatError         bytes that are no image format which is served
     |-- RequestError        a request that reads well but cannot be served
+    |-- StallError          a client that stopped in the middle of its request
     |-- RateError           more requests of one key than are allowed
     |-- BusyError           the queue or the disk is full: ask again later
     `-- StoppedError        an answer that nobody waits for any more
@@ -39,6 +40,10 @@ class FormatError(ServeError):
 
 class RequestError(ServeError):
     """Say why a request that reads well cannot be served."""
+
+
+class StallError(ServeError):
+    """Say that a client stopped sending before its request was whole."""
 
 
 class RateError(ServeError):

@@ -1,4 +1,4 @@
-"""The command `nadir`: ask, info, chat, demo, serve, scan. Every verb imports what it needs when
+"""The command `nadir`: ask, info, chat, demo, serve, finetune, scan. Every verb imports what it needs when
 called, so that help is instant.
 
 A mistake of the user prints one sentence and exits with 2; anything else prints one sentence and exits with 1, or its
@@ -161,6 +161,15 @@ def serve(
     image_host: Annotated[
         list[str] | None, typer.Option("--image-host", metavar="HOST", help="Fetch images from it; may be repeated.")
     ] = None,
+    root: Annotated[
+        list[Path] | None, typer.Option("--root", metavar="DIR", help="Files in it may be registered as rasters.")
+    ] = None,
+    allow_url: Annotated[
+        list[str] | None, typer.Option("--allow-url", metavar="PREFIX", help="Fetch rasters from under it.")
+    ] = None,
+    limit: Annotated[
+        list[str] | None, typer.Option("--limit", metavar="NAME=N", help="Such as asks=600/minute; may be repeated.")
+    ] = None,
 ) -> None:
     """Serve a model: the OpenAI API, rasters, map tiles; needs the extra [serve].
 
@@ -169,7 +178,59 @@ def serve(
     run = find_room("serve.cli").run_serve
     run(
         model=model, engine=engine, host=host, port=port, data=data, keys=key or (), origins=origin or (),
-        image_hosts=image_host or (), say=typer.echo,
+        image_hosts=image_host or (), roots=root or (), prefixes=allow_url or (), limits=limit or (), say=typer.echo,
+    )  # fmt: skip
+
+
+@app.command()
+def finetune(
+    images: Annotated[Path, typer.Argument(metavar="IMAGES", help="A raster, or a folder of rasters of any size.")],
+    labels: Annotated[
+        Path,
+        typer.Argument(
+            metavar="LABELS",
+            help="A vector file for all images, or a folder with one (or Pascal VOC XML) of each image's name.",
+        ),
+    ],
+    label_field: Annotated[str | None, typer.Option(metavar="NAME", help="The field that holds the class.")] = None,
+    label: Annotated[
+        str | None, typer.Option(metavar="CLASS", help="What every feature is, where no field says.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where all goes; by default out/finetune-LABELS.")
+    ] = None,
+    minutes: Annotated[float, typer.Option(metavar="N", help="Minutes of training.")] = 10.0,
+    model: _Model = None,
+    holdout: Annotated[
+        float, typer.Option(metavar="SHARE", help="Share of the objects that scores are taken on.")
+    ] = 0.2,
+    split: Annotated[
+        Literal["auto", "images", "blocks"], typer.Option(help="Hold out whole images, or blocks of them.")
+    ] = "auto",
+    tasks: Annotated[
+        str, typer.Option(metavar="A,B", help="What to teach: detect, ground, count, presence, mask, region, ...")
+    ] = "",
+    window_px: Annotated[
+        int | None, typer.Option(metavar="N", help="Side of a training image in pixels; chosen by the objects.")
+    ] = None,
+    label_crs: Annotated[
+        str | None, typer.Option(metavar="CRS", help="CRS of labels that state none, such as EPSG:32616, or pixels.")
+    ] = None,
+    point_size: Annotated[
+        float | None, typer.Option(metavar="METRES", help="How wide the things are that points mark.")
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Another one holds out other ground.")] = 0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and write nothing.")] = False,
+) -> None:
+    """Tune a model on your own rasters and labels, and score it before and after; needs the extras [train,eval].
+
+    nadir finetune my_images/ labels.geojson --label-field class --minutes 10
+    """
+    chosen = tuple(name.strip() for name in tasks.split(",") if name.strip())
+    find_room("train.finetune", verb="finetune").start(
+        out, dry_run=dry_run, say=typer.echo, images=str(images), labels=str(labels), label_field=label_field,
+        label=label, minutes=minutes, model=None if model is None else str(model), holdout=holdout, split=split,
+        tasks=chosen, window_px=window_px, label_crs=label_crs, point_size=point_size, seed=seed,
     )  # fmt: skip
 
 
@@ -217,8 +278,8 @@ def scan(
     )  # fmt: skip
 
 
-def find_room(name: str) -> Any:
-    """Find a module of another room when its command is called: this room imports none.
+def find_room(name: str, *, verb: str = "") -> Any:
+    """Find a module of another room when its command, `verb`, is called: this room imports none.
 
     Raises InstructionError when the room, or a package that it needs, is not installed.
     """
@@ -229,7 +290,8 @@ def find_room(name: str) -> Any:
     except ModuleNotFoundError as error:
         room = name.split(".")[0]
         raise InstructionError(
-            f"nadir {room} needs the package {error.name}, which is not installed: pip install 'nadir-vlm[{room}]'"
+            f"nadir {verb or room} needs the package {error.name}, which is not installed: "
+            f"pip install 'nadir-vlm[{room}]'"
         ) from error
 
 

@@ -66,7 +66,7 @@ async def whole_answer(question: Question, services: Services, owner: str, clien
 
 def payload(answer: Answer, question: Question, services: Services) -> dict[str, Any]:
     """Give what stands under the key `nadir`: words, regions, GeoJSON, issues, cost, trace. No path of the server."""
-    hidden = str(services.store.folder)
+    hidden = services.store.hidden
     values = answer_to_dict(answer)
     values["images"] = [reference if len(reference) < 80 else reference[:20] + "..." for reference in question.images]
     values["notes"] = [without_folders(note, hidden) for note in values["notes"]]

@@ -28,6 +28,7 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
         400: "What cannot be asked.",
         401: "No key, or an unknown one.",
         404: "No such raster, tile or model.",
+        408: "The client stopped before its request was whole.",
         413: "Larger than the server allows.",
         415: "No image format that is served.",
         422: "A request of another shape, or an image that cannot be read so.",
@@ -42,7 +43,7 @@ Every refusal is `{"error": {"message", "type", "code"}}`, with one sentence tha
 
 def build_app(engine: Engine, settings: Settings) -> FastAPI:
     """Build the app of an engine; its rasters live under `settings.data`."""
-    store = RasterStore(settings.data, settings.limits)
+    store = RasterStore(settings.data, settings.limits, roots=settings.roots)
     services = Services(engine, store, settings, Metrics(engine, store.bytes_of))
 
     @asynccontextmanager
@@ -65,7 +66,7 @@ def build_app(engine: Engine, settings: Settings) -> FastAPI:
         app.include_router(room.router, dependencies=[Depends(KEY)], responses=_REFUSALS)
     _add_watching(app, services)
     add_page(app)
-    add_handlers(app, hidden=str(store.folder))
+    add_handlers(app, hidden=store.hidden)
     app.add_middleware(Gate, settings=settings)
     app.add_middleware(Counted, metrics=services.metrics)
     app.add_middleware(

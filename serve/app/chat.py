@@ -88,7 +88,7 @@ async def _events(
                 if with_usage:
                     yield _event({**chunk, "choices": [], "usage": _usage(piece)})
     except NadirError as error:
-        yield _event(error_body(error, status_of(error), hidden=str(services.store.folder)))
+        yield _event(error_body(error, status_of(error), hidden=services.store.hidden))
     yield "data: [DONE]\n\n"
 
 

@@ -1,33 +1,40 @@
 """The gate: key, rate and size of a request are looked at before a byte of its body is read.
 
 A plain ASGI middleware, so that streams pass through it untouched. Whose key it is lies in `scope["state"]["owner"]`.
+A server without keys serves this machine alone: there, a page of somebody else's must not speak for its user, be it by
+a form that it posts here or by a name of its own that it points here; and nobody is counted.
 """
 
 from __future__ import annotations
 
 import hmac
 import time
+from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 from limits import RateLimitItem, parse
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serve.app.statuses import LateRefusalError, refusal
-from serve.errors import AccessError, RateError, TooLargeError
-from serve.settings import EVERYBODY, Limits, Settings, owner_of
+from serve.app.held import GoneError, Held, bounded, patient, too_large
+from serve.app.statuses import refusal
+from serve.errors import AccessError, RateError
+from serve.settings import EVERYBODY, LOOPBACK, Limits, Settings, owner_of
 from vlm.errors import NadirError
 
 _GUARDED = ("/v1/", "/tiles/")
 _UPLOAD = ("POST", "/v1/rasters")
+_STREAMED_BYTES = 2 * 1024**2  # what an upload keeps in memory
 
 
 class Gate:
     """Let requests of known keys through, as often and as large as the limits say."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        self._app, self._limits = app, settings.limits
+        self._app, self._limits, self._origins = app, settings.limits, settings.origins
+        self._held = Held(settings.limits.held_bytes)
         self._owners = {key: owner_of(key) for key in settings.keys}
         self._rates = Rates(settings.limits)
 
@@ -36,29 +43,32 @@ class Gate:
         if scope["type"] != "http" or not scope["path"].startswith(_GUARDED) or scope["method"] == "OPTIONS":
             await self._app(scope, receive, send)
             return
+        headers, upload = Headers(scope=scope), (scope["method"], scope["path"]) == _UPLOAD
+        most = self._limits.upload_bytes if upload else self._limits.body_bytes
         try:
-            owner = self._owner(Headers(scope=scope))
-            self._rates.count(owner, _rate_name(scope["method"], scope["path"]))
-            most = self._most_bytes(scope)
-            _require_length(Headers(scope=scope), most)
+            owner = self._owner(headers)
+            if owner != EVERYBODY:
+                self._rates.count(owner, _rate_name(scope["method"], scope["path"]))
+            length = _require_length(headers, most)
+            with self._held.request(_STREAMED_BYTES if upload else length) as body:
+                scope.setdefault("state", {})["owner"] = owner
+                stall_s = self._limits.stall_s
+                receiving = bounded(receive, None if upload else body, most=most, stall_s=stall_s)
+                await self._app(scope, receiving, patient(send, stall_s=stall_s))
         except NadirError as error:
             await refusal(error)(scope, receive, send)
+        except GoneError:
             return
-        scope.setdefault("state", {})["owner"] = owner
-        await self._app(scope, _bounded(receive, most), send)
 
     def _owner(self, headers: Headers) -> str:
         if not self._owners:
+            _require_local(headers, self._origins)
             return EVERYBODY
         kind, _, given = headers.get("authorization", "").partition(" ")
         found = [owner for key, owner in self._owners.items() if hmac.compare_digest(key.encode(), given.encode())]
         if kind.lower() != "bearer" or not found:
             raise AccessError("the request carries no known key: send it as the header Authorization: Bearer KEY")
         return found[0]
-
-    def _most_bytes(self, scope: Scope) -> int:
-        upload = (scope["method"], scope["path"]) == _UPLOAD
-        return self._limits.upload_bytes if upload else self._limits.body_bytes
 
 
 class Rates:
@@ -84,29 +94,22 @@ class Rates:
 def _rate_name(method: str, path: str) -> str:
     if method != "POST":
         return "views"
-    return "uploads" if path == _UPLOAD[1] else "asks"
+    return "uploads" if path.startswith(_UPLOAD[1]) else "asks"
 
 
-def _require_length(headers: Headers, most: int) -> None:
+def _require_local(headers: Headers, origins: Sequence[str]) -> None:
+    """Raise AccessError for a request that another machine's page has made a browser send."""
+    host, origin = headers.get("host", ""), headers.get("origin")
+    if urlsplit(f"//{host}").hostname not in LOOPBACK:
+        raise AccessError(f"a server without keys answers this machine alone, not {host[:60]!r}: start it with --key")
+    if origin is not None and origin not in origins and origin.partition("://")[2] != host:
+        raise AccessError(f"the page {origin[:60]!r} may not ask: start the server with --origin for it")
+
+
+def _require_length(headers: Headers, most: int) -> int:
+    """Give the declared bytes of a body, 0 where none are; TooLargeError for too many."""
     length = headers.get("content-length", "0")
-    if length.isdecimal() and int(length) > most:
-        raise _too_large(most)
-
-
-def _bounded(receive: Receive, most: int) -> Receive:
-    """Wrap `receive` so that a body without a declared length is bounded too."""
-    seen = 0
-
-    async def bounded() -> Message:
-        nonlocal seen
-        message = await receive()
-        seen += len(message.get("body", b""))
-        if seen > most:
-            raise LateRefusalError(_too_large(most))
-        return message
-
-    return bounded
-
-
-def _too_large(most: int) -> TooLargeError:
-    return TooLargeError(f"the body has more than {most:,} bytes, which is the most: send less, or cut the image")
+    declared = int(length) if length.isascii() and length.isdecimal() and len(length) < 20 else 0
+    if declared > most:
+        raise too_large(most)
+    return declared

@@ -14,20 +14,18 @@ import base64
 import binascii
 import re
 import tempfile
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import httpx2
-
+from serve.app.fetching import fetch, require_allowed
 from serve.app.services import Services
 from serve.errors import FormatError, RequestError, TooLargeError
 from serve.settings import Limits
+from serve.store.disk import guarded
 from serve.store.inspect import inspect_file
 
 _RASTER = re.compile(r"(?:raster:)?([0-9a-f]{20})")
-_TIMEOUT_S = 20.0
 _HEAD = 48
 
 
@@ -40,26 +38,40 @@ async def gathered(references: Sequence[str], services: Services, owner: str) ->
     limits = services.limits
     if len(references) > limits.images:
         raise TooLargeError(f"the question has {len(references)} images: at most {limits.images} are taken")
-    with tempfile.TemporaryDirectory(dir=services.store.folder / "incoming") as folder:
+    with _folder(services.store.folder / "incoming") as folder:
         paths = []
         for number, reference in enumerate(references, start=1):
             if found := _RASTER.fullmatch(reference):
                 paths.append(services.store.path_of(services.store.get(found[1], owner)))
             else:
-                data = await _bytes_of(reference, services)
-                paths.append(await asyncio.to_thread(_keep, data, Path(folder), f"image{number}", limits))
+                path = folder / f"image{number}"
+                await _write(reference, path, services)
+                paths.append(await asyncio.to_thread(_inspected, path, limits))
         yield tuple(paths)
 
 
-async def _bytes_of(reference: str, services: Services) -> bytes:
+async def _write(reference: str, path: Path, services: Services) -> None:
+    """Write the bytes of an image to a file."""
     if reference.startswith("data:"):
-        return decode_data_url(reference)
-    if reference.startswith(("http://", "https://")):
-        require_allowed(reference, services.settings.image_hosts)
-        return await fetch(reference, services.limits)
-    raise RequestError(
-        f"image {reference[:_HEAD]!r} is none: expected the id of a raster, a data URL with base64, or an address"
-    )
+        await asyncio.to_thread(_write_data_url, reference, path, services)
+    elif reference.startswith(("http://", "https://")):
+        hosts = services.settings.image_hosts
+        require_allowed(reference, hosts)
+        with guarded(), path.open("wb") as file:
+            async for piece in fetch(reference, most_bytes=services.limits.body_bytes, hosts=hosts):
+                services.store.require_disk(len(piece))
+                file.write(piece)
+    else:
+        raise RequestError(
+            f"image {reference[:_HEAD]!r} is none: expected the id of a raster, a data URL with base64, or an address"
+        )
+
+
+def _write_data_url(url: str, path: Path, services: Services) -> None:
+    data = decode_data_url(url)
+    services.store.require_disk(len(data))
+    with guarded():
+        path.write_bytes(data)
 
 
 def decode_data_url(url: str) -> bytes:
@@ -75,50 +87,18 @@ def decode_data_url(url: str) -> bytes:
         ) from error
 
 
-def require_allowed(url: str, hosts: Sequence[str]) -> None:
-    """Raise RequestError unless an address names an allowed host ("host", or "host:port" for another port)."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port, parts = None, None, urlsplit("")
-    usual = {"http": 80, "https": 443}.get(parts.scheme)
-    named = host if port in (None, usual) else f"{host}:{port}"
-    if host is None or parts.username is not None or parts.password is not None or named not in hosts:
-        allowed = f"only images of {', '.join(hosts)} are" if hosts else "no address is"
-        raise RequestError(
-            f"image address {url[:_HEAD]!r} is not fetched: {allowed} (nadir serve --image-host); send the image "
-            "itself as a data URL, or upload it to /v1/rasters"
-        )
+def _inspected(path: Path, limits: Limits) -> Path:
+    """Look at a file that came with a question, and give it the suffix of its format."""
+    if not path.stat().st_size:
+        raise FormatError(f"{path.name} is empty: expected the bytes of an image")
+    found = inspect_file(path, path.name, limits)
+    return path.rename(path.with_name(f"{path.name}{found.suffix}"))
 
 
-async def fetch(url: str, limits: Limits) -> bytes:
-    """Fetch an image from an allowed host, without following it elsewhere.
-
-    Raises RequestError where it cannot be had, TooLargeError when it is larger than a request may be.
-    """
-    try:
-        async with (
-            httpx2.AsyncClient(timeout=_TIMEOUT_S, follow_redirects=False, trust_env=False) as client,
-            client.stream("GET", url) as response,
-        ):
-            if response.status_code != 200:
-                raise RequestError(f"image address {url[:_HEAD]!r} answers {response.status_code}: expected 200")
-            data = bytearray()
-            async for piece in response.aiter_bytes():
-                data += piece
-                if len(data) > limits.body_bytes:
-                    raise TooLargeError(f"image {url[:_HEAD]!r} has more than {limits.body_bytes:,} bytes: upload it")
-            return bytes(data)
-    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        raise RequestError(f"image address {url[:_HEAD]!r} cannot be fetched ({type(error).__name__})") from error
-
-
-def _keep(data: bytes, folder: Path, name: str, limits: Limits) -> Path:
-    """Write the bytes of an image to a file that is inspected."""
-    if not data:
-        raise FormatError(f"{name} is empty: expected the bytes of an image")
-    path = folder / name
-    path.write_bytes(data)
-    found = inspect_file(path, name, limits)
-    return path.rename(folder / f"{name}{found.suffix}")
+@contextmanager
+def _folder(parent: Path) -> Iterator[Path]:
+    """Make a folder for as long as the block lasts; BusyError on a full disk."""
+    with guarded():
+        made = tempfile.TemporaryDirectory(dir=parent, ignore_cleanup_errors=True)
+    with made as folder:
+        yield Path(folder)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -18,6 +21,7 @@ STATUS: dict[type[NadirError], int] = {
     errors.TooLargeError: 413,
     errors.FormatError: 415,
     errors.RequestError: 400,
+    errors.StallError: 408,
     errors.RateError: 429,
     errors.BusyError: 503,
     errors.StoppedError: 503,
@@ -43,8 +47,8 @@ def status_of(error: NadirError) -> int:
     return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
 
 
-def error_body(error: NadirError, status: int, *, hidden: str = "") -> dict[str, Any]:
-    """Give the body that OpenAI's clients read; `hidden` is the folder of the rasters, which no client needs to know.
+def error_body(error: NadirError, status: int, *, hidden: Sequence[Path] = ()) -> dict[str, Any]:
+    """Give the body that OpenAI's clients read; `hidden` are the folders of rasters, which no client needs to know.
 
     Names of files lose their folders: DATA/rasters/<id>/scene.tif is scene.tif.
     """
@@ -52,14 +56,14 @@ def error_body(error: NadirError, status: int, *, hidden: str = "") -> dict[str,
     return _body(without_folders(str(error), hidden), kind, type(error).__name__)
 
 
-def without_folders(sentence: str, hidden: str) -> str:
-    """Take the folders under `hidden` out of a sentence."""
-    import re
+def without_folders(sentence: str, hidden: Sequence[Path]) -> str:
+    """Take the folders `hidden`, and those in them, out of a sentence."""
+    for folder in hidden:
+        sentence = re.sub(re.escape(str(folder)) + r"/(?:[^/\s]+/)*", "", sentence)
+    return sentence
 
-    return re.sub(re.escape(hidden) + r"/(?:[\w.-]+/)*", "", sentence) if hidden else sentence
 
-
-def add_handlers(app: FastAPI, *, hidden: str) -> None:
+def add_handlers(app: FastAPI, *, hidden: Sequence[Path]) -> None:
     """Answer every refusal of an app by the table, and anything unexpected as a 500 that names nothing."""
 
     async def refuse(_: Request, error: Exception) -> JSONResponse:
@@ -87,7 +91,7 @@ def add_handlers(app: FastAPI, *, hidden: str) -> None:
     app.add_exception_handler(Exception, fail)
 
 
-def refusal(error: NadirError, *, hidden: str = "") -> JSONResponse:
+def refusal(error: NadirError, *, hidden: Sequence[Path] = ()) -> JSONResponse:
     """Build the response of a refusal."""
     status = status_of(error)
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}

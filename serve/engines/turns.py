@@ -9,10 +9,14 @@ from contextlib import asynccontextmanager
 
 from serve.engines.engine import Load
 from serve.errors import BusyError, RateError
+from serve.settings import EVERYBODY
 
 
 class Turns:
-    """Give turns to owners in rounds: the first of each owner before the second of any. Belongs to one event loop."""
+    """Give turns to owners in rounds: the first of each owner before the second of any. Belongs to one event loop.
+
+    Where there are no keys, all turns but those of the queue itself are everybody's.
+    """
 
     def __init__(self, *, at_once: int, waiting: int, per_owner: int) -> None:
         self._free, self._most, self._most_per_owner = at_once, waiting, per_owner
@@ -49,7 +53,7 @@ class Turns:
         waiting = self.load().waiting
         if waiting >= self._most:
             raise BusyError(f"{waiting} questions wait already, which is the most: ask again in a few seconds")
-        if self._held[owner] >= self._most_per_owner:
+        if owner != EVERYBODY and self._held[owner] >= self._most_per_owner:
             raise RateError(f"{self._held[owner]} questions of this key are open already: wait for their answers first")
 
     async def _wait(self, owner: str) -> None:

@@ -3,8 +3,11 @@
     DATA/rasters/<id>/scene.tif     written whole under DATA/incoming first, inspected, then moved here
     DATA/rasters/<id>/raster.json   whose it is, what it is, when it goes
 
-A raster is seen by its owner alone: to others it is missing. No path of a client is ever used: an id is 20 hex digits
-of the server's own, and a name is cleaned before it becomes a file name.
+A file under a folder of the operator's (a root) is registered instead: it stays where it is, and is no longer served
+once it has changed.
+
+A raster is seen by its owner alone: to others it is missing. An id is 20 hex digits of the server's own, a name is
+cleaned before it becomes a file name, and a path that a client names is opened only where it leads into a root.
 """
 
 from __future__ import annotations
@@ -13,17 +16,20 @@ import json
 import os
 import re
 import shutil
+import stat
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from secrets import token_hex
-from typing import BinaryIO
+from typing import Self
 
 from serve.errors import BusyError, MissingError, TooLargeError
 from serve.settings import Limits
+from serve.store.disk import guarded
 from serve.store.inspect import inspect_file, sound
 from vlm.output import write_text
 from vlm.raster import Raster
@@ -34,10 +40,20 @@ Clock = Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Name the file of a registered raster, all links followed, and what it was like: bytes, and its last change."""
+
+    path: str
+    bytes: int
+    changed_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class StoredRaster:
     """Describe one raster; times are seconds since 1970, `bounds` west, south, east, north in degrees (None: no map).
 
-    `bands` are their names, `gsd_m` metres a pixel, `advice` a sentence on what would make it faster.
+    `bands` are their names, `gsd_m` metres a pixel, `advice` a sentence on what would make it faster. `source` is the
+    file of a raster that was registered, None for one that was sent.
     """
 
     id: str
@@ -55,14 +71,17 @@ class StoredRaster:
     gsd_m: float | None
     bounds: tuple[float, float, float, float] | None
     advice: str | None
+    source: Source | None = None
 
 
 class RasterStore:
     """Keep rasters under a folder; safe to use from several threads of one process."""
 
-    def __init__(self, folder: Path, limits: Limits, *, now: Clock = time.time) -> None:
+    def __init__(self, folder: Path, limits: Limits, *, roots: Sequence[Path] = (), now: Clock = time.time) -> None:
         self.folder, self.limits, self._now = folder.resolve(), limits, now
+        self.roots = tuple(root.resolve() for root in roots)
         self.coming: Counter[str] = Counter()
+        self._lock = threading.Lock()
         self._kept: dict[str, StoredRaster] = {}
         shutil.rmtree(self.folder / "incoming", ignore_errors=True)
         (self.folder / "incoming").mkdir(parents=True)
@@ -70,8 +89,15 @@ class RasterStore:
         for entry in os.scandir(self.folder / "rasters"):
             self._load(Path(entry.path))
 
+    @property
+    def hidden(self) -> tuple[Path, ...]:
+        """Give the folders that no sentence to a client names."""
+        return (self.folder, *self.roots)
+
     def path_of(self, raster: StoredRaster) -> Path:
         """Give the file of a raster."""
+        if raster.source is not None:
+            return Path(raster.source.path)
         return self.folder / "rasters" / raster.id / raster.name
 
     def get(self, id: str, owner: str) -> StoredRaster:
@@ -79,7 +105,48 @@ class RasterStore:
         found = self._kept.get(id)
         if found is None or found.owner != owner or found.expires <= self._now():
             raise MissingError(f"there is no raster {id[:40]!r}: expected an id that POST /v1/rasters gave to this key")
+        if found.source is not None and self._source_of(Path(found.source.path)) != found.source:
+            raise MissingError(f"the file of raster {id!r} has changed since it was registered: register it again")
         return found
+
+    def register(self, path: str, owner: str, name: str) -> StoredRaster:
+        """Take a file under a root as it lies there; a path that names no root's folder is looked for in each root.
+
+        MissingError for what is in no root, whichever way it is written; the rest is raised as by inspect_file.
+        """
+        for root in self.roots:
+            source = self._source_of(root / path)
+            if source is not None:
+                return self._register(source, owner, name or Path(source.path).name)
+        raise MissingError(f"there is no file {path[:60]!r}: expected one under a folder that nadir serve --root names")
+
+    def _register(self, source: Source, owner: str, name: str) -> StoredRaster:
+        raster = replace(self.describe(Path(source.path), owner, name), source=source)
+        with self._incoming() as folder:
+            self.take_in(raster, folder)
+        return raster
+
+    def _source_of(self, path: Path) -> Source | None:
+        """Look at a file, all links followed; None where it is no plain file under a root."""
+        try:
+            real = path.resolve(strict=True)
+            found = real.stat()
+        except (OSError, ValueError, RuntimeError):
+            return None
+        if not stat.S_ISREG(found.st_mode) or not any(real.is_relative_to(root) for root in self.roots):
+            return None
+        return Source(str(real), found.st_size, found.st_mtime_ns)
+
+    @contextmanager
+    def _incoming(self) -> Iterator[Path]:
+        """Make a folder that is gone after the block, unless it was moved; BusyError on a full disk."""
+        folder = self.folder / "incoming" / token_hex(10)
+        try:
+            with guarded():
+                folder.mkdir()
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def list(self, owner: str) -> list[StoredRaster]:
         """List an owner's rasters, the newest first."""
@@ -101,17 +168,15 @@ class RasterStore:
     def bytes_of(self, owner: str | None = None) -> int:
         """Count the bytes of an owner's rasters, or of all, with those that are coming in."""
         coming = self.coming.total() if owner is None else self.coming[owner]
-        return coming + sum(raster.bytes for raster in [*self._kept.values()] if owner in (None, raster.owner))
+        own = [raster for raster in [*self._kept.values()] if raster.source is None]
+        return coming + sum(raster.bytes for raster in own if owner in (None, raster.owner))
 
     @contextmanager
     def receiving(self, owner: str, name: str) -> Iterator[Incoming]:
         """Open a place for a file that comes in pieces; what is not kept in the block leaves nothing behind."""
         self.sweep()
-        incoming = Incoming(self, owner, name)
-        try:
+        with self._incoming() as folder, guarded(), Incoming(self, owner, name, folder) as incoming:
             yield incoming
-        finally:
-            incoming.discard()
 
     def require_room(self, owner: str, more: int) -> None:
         """Raise TooLargeError where a quota, BusyError where the disk, does not hold so many bytes more."""
@@ -119,6 +184,21 @@ class RasterStore:
             raise TooLargeError(
                 f"the rasters of this key would exceed {self.limits.quota_bytes:,} bytes: delete some first"
             )
+        self.require_disk(more)
+
+    def reserve(self, owner: str, more: int) -> None:
+        """Count bytes that come in; raises as require_room."""
+        with self._lock:
+            self.require_room(owner, more)
+            self.coming[owner] += more
+
+    def release(self, owner: str, count: int) -> None:
+        """Count bytes no longer as coming in."""
+        with self._lock:
+            self.coming[owner] -= count
+
+    def require_disk(self, more: int) -> None:
+        """Raise BusyError where the disk does not hold so many bytes more beside those that are to stay free."""
         if shutil.disk_usage(self.folder).free - more < self.limits.free_bytes:
             raise BusyError("the server's disk is full: nothing was kept; ask again when others have made room")
 
@@ -135,19 +215,23 @@ class RasterStore:
 
     def take_in(self, raster: StoredRaster, folder: Path) -> None:
         """Move the folder of an inspected file in among the rasters."""
-        write_text(folder / "raster.json", json.dumps(asdict(raster), ensure_ascii=False) + "\n")
-        os.replace(folder, self.folder / "rasters" / raster.id)
+        if sum(kept.owner == raster.owner for kept in [*self._kept.values()]) >= self.limits.rasters:
+            raise TooLargeError(f"this key has {self.limits.rasters:,} rasters, which is the most: delete some first")
+        with guarded():
+            write_text(folder / "raster.json", json.dumps(asdict(raster), ensure_ascii=False) + "\n")
+            os.replace(folder, self.folder / "rasters" / raster.id)
         self._kept[raster.id] = raster
 
     def _load(self, folder: Path) -> None:
         """Read a raster of an earlier run; a folder that a crash left half-way is removed."""
         try:
             fields = json.loads((folder / "raster.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            bounds = None if fields["bounds"] is None else tuple(fields["bounds"])
+            source = Source(**fields["source"]) if fields.get("source") else None
+            fields |= {"bands": tuple(fields["bands"]), "bounds": bounds, "source": source}
+            self._kept[fields["id"]] = StoredRaster(**fields)
+        except (OSError, ValueError, LookupError, TypeError):
             shutil.rmtree(folder, ignore_errors=True)
-            return
-        bounds = None if fields["bounds"] is None else tuple(fields["bounds"])
-        self._kept[fields["id"]] = StoredRaster(**{**fields, "bands": tuple(fields["bands"]), "bounds": bounds})
 
     def _remove(self, raster: StoredRaster) -> None:
         self._kept.pop(raster.id, None)
@@ -159,25 +243,29 @@ class RasterStore:
 class Incoming:
     """Take one file in pieces, bounded by upload limit, quota and disk; `keep` makes a raster of it."""
 
-    def __init__(self, store: RasterStore, owner: str, name: str) -> None:
-        self._store, self._owner, self._name = store, owner, name
-        self._folder = store.folder / "incoming" / token_hex(10)
-        self._folder.mkdir()
-        self._file: BinaryIO = (self._folder / "file").open("wb")
+    def __init__(self, store: RasterStore, owner: str, name: str, folder: Path) -> None:
+        self._store, self._owner, self._name, self._folder = store, owner, name, folder
+        self._file = (folder / "file").open("wb", buffering=0)
         self._bytes = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        self._store.release(self._owner, self._bytes)
 
     def write(self, piece: bytes) -> None:
         """Write the next piece; TooLargeError, or BusyError on a full disk."""
         most = self._store.limits.upload_bytes
         if self._bytes + len(piece) > most:
             raise TooLargeError(f"{self._name} has more than {most:,} bytes, which is the most: cut it into parts")
-        self._store.require_room(self._owner, len(piece))
-        self._store.coming[self._owner] += len(piece)
+        self._store.reserve(self._owner, len(piece))
         self._bytes += len(piece)
-        try:
-            self._file.write(piece)
-        except OSError as error:
-            raise BusyError(f"the server's disk refuses ({error.strerror}): nothing was kept; ask again") from error
+        rest = memoryview(piece)
+        with guarded():
+            while rest:
+                rest = rest[self._file.write(rest) :]
 
     def keep(self) -> StoredRaster:
         """Inspect the file and move it in among the rasters; raises as inspect_file."""
@@ -186,12 +274,6 @@ class Incoming:
         os.replace(self._folder / "file", self._folder / raster.name)
         self._store.take_in(raster, self._folder)
         return raster
-
-    def discard(self) -> None:
-        """Give back the room that was reserved, and remove what was not kept."""
-        self._file.close()
-        self._store.coming[self._owner] -= self._bytes
-        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def clean_name(name: str, suffix: str) -> str:
