@@ -21,6 +21,7 @@ from data_engine.own.labels import OwnData, OwnImage
 from vlm.errors import DataError
 from vlm.geometry.convert import polygon_area, polygons_from_shapely, to_hbb, to_shapely
 from vlm.geometry.shapes import HBB, Window
+from vlm.geometry.transform import shift
 from vlm.records import Region
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 By = Literal["auto", "images", "blocks"]
 SHOWN: Final = 0.5
 """Least share of an object's area to be seen in a window that shows it, and of a window's own that is not painted."""
+SIZES: Final = (1.0, 1.4)
+"""Sides of the windows for training, in windows: those that are held out differ in size, too."""
 STEPS: Final = (4, 2, 1)
 """Windows for training begin at every fourth part of a window, or coarser where there are more than MOST_WINDOWS."""
 MOST_WINDOWS: Final = 1200
@@ -222,14 +225,20 @@ def _train_cuts(data: OwnData, held: Sequence[_Block], window_px: int, steps: in
         own = [block.window for block in held if block.image is image]
         others = [block for block in held if block.image is not image]
         area = _labelled_part(image, window_px)
-        for y in _offsets(area.h, window_px, max(1, window_px // steps)):
-            for x in _offsets(area.w, window_px, max(1, window_px // steps)):
-                window = Window(area.x + x, area.y + y, min(window_px, area.w), min(window_px, area.h))
+        for side in dict.fromkeys(min(round(size * window_px), max(area.w, area.h)) for size in SIZES):
+            for window in _grid(area, side, max(1, side // steps)):
                 if not any(_share_ground(image, window, block.image, block.window) for block in others):
                     cut = _cut_out(image, window, image.path.stem, hidden=own)
                     hidden_px = sum(part.w * part.h for part in cut.painted)
                     if hidden_px <= (1 - SHOWN) * window.w * window.h:
                         yield cut
+
+
+def _grid(area: Window, side: int, step: int) -> Iterator[Window]:
+    """Yield the windows of an area, one every `step` pixels, the last ones flush with its end."""
+    for y in _offsets(area.h, side, step):
+        for x in _offsets(area.w, side, step):
+            yield Window(area.x + x, area.y + y, min(side, area.w), min(side, area.h))
 
 
 def _labelled_part(image: OwnImage, window_px: int) -> Window:
@@ -250,31 +259,39 @@ def _offsets(length: int, side: int, step: int) -> list[int]:
 def _cut_out(image: OwnImage, window: Window, group: str, *, hidden: Sequence[Window] = ()) -> Cut:
     """Cut a window out of an image, with the objects of which enough is to be seen beside what is hidden."""
     painted = [part for other in hidden if (part := _shared_part(window, other)) is not None]
-    seen = _rectangle(window).difference(
-        _union([_rectangle(Window(part.x + window.x, part.y + window.y, part.w, part.h)) for part in painted])
-    )
-    x1, y1, x2, y2 = image.bounds.T
-    near = (x1 < window.x + window.w) & (x2 > window.x) & (y1 < window.y + window.h) & (y2 > window.y)
+    x1, y1, x2, y2 = (image.bounds - (window.x, window.y, window.x, window.y)).T
+    near = np.flatnonzero((x1 < window.w) & (x2 > 0) & (y1 < window.h) & (y2 > 0))
+    whole = (x1 >= 0) & (x2 <= window.w) & (y1 >= 0) & (y2 <= window.h)
+    for part in painted:
+        whole &= (x1 >= part.x + part.w) | (x2 <= part.x) | (y1 >= part.y + part.h) | (y2 <= part.y)
+    seen = None if whole[near].all() else _seen(window, painted)
     shown: list[tuple[int, Region]] = []
-    for number in np.flatnonzero(near).tolist():
-        visible = _visible(image.objects[number], seen, window)
+    for number in near.tolist():
+        region = image.objects[number]
+        moved = replace(region, geometry=shift(region.geometry, -window.x, -window.y))
+        visible = moved if whole[number] or seen is None else _visible(moved, seen)
         shown += [] if visible is None else [(number, visible)]
     numbers, objects = tuple(number for number, _ in shown), tuple(region for _, region in shown)
     return Cut(image, window, objects, group, tuple(painted), numbers)
 
 
-def _visible(region: Region, seen: BaseGeometry, window: Window) -> Region | None:
-    """Give what is to be seen of an object, in the window's pixels; None for less than SHOWN of it."""
+def _seen(window: Window, painted: Sequence[Window]) -> BaseGeometry:
+    """Give what a window shows, in its own pixels."""
     import shapely
 
+    hidden = [shapely.box(part.x, part.y, part.x + part.w, part.y + part.h) for part in painted]
+    return shapely.box(0, 0, window.w, window.h).difference(shapely.union_all(hidden))
+
+
+def _visible(region: Region, seen: BaseGeometry) -> Region | None:
+    """Give what is to be seen of an object; None for less than SHOWN of it."""
     shape = to_shapely(region.geometry)
     part = shape.intersection(seen)
     if part.area < SHOWN * shape.area:
         return None
-    moved = shapely.transform(part, lambda points: points - (window.x, window.y))
     if isinstance(region.geometry, HBB):
-        return replace(region, geometry=HBB(*moved.bounds))
-    return replace(region, geometry=max(polygons_from_shapely(moved), key=polygon_area))
+        return replace(region, geometry=HBB(*part.bounds))
+    return replace(region, geometry=max(polygons_from_shapely(part), key=polygon_area))
 
 
 def _shared_part(window: Window, other: Window) -> Window | None:
@@ -307,19 +324,6 @@ def _footprint(grid: Grid, window: Window) -> BaseGeometry:
     y = np.array([0.0, 0.0, window.h, window.h]) + window.y
     lon, lat = grid.to_wgs84(x, y)
     return shapely.Polygon(list(zip(lon, lat, strict=True)))
-
-
-def _rectangle(window: Window) -> BaseGeometry:
-    import shapely
-
-    return shapely.box(window.x, window.y, window.x + window.w, window.y + window.h)
-
-
-def _union(shapes: Sequence[BaseGeometry]) -> BaseGeometry:
-    import shapely
-
-    union: BaseGeometry = shapely.union_all(list(shapes))
-    return union
 
 
 def _centre(region: Region) -> tuple[float, float]:
