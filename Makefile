@@ -21,6 +21,12 @@ SCORES ?= $(if $(MODEL)$(LIMIT),$(EVAL)/scores.md,docs/scores.md)
 SUITE ?= all
 RUN_ARGS = $(if $(MODEL),--model '$(MODEL)') $(if $(DIALECT),--dialect $(DIALECT)) $(if $(LIMIT),--limit $(LIMIT)) \
   $(if $(PROTOCOL),--protocol '$(PROTOCOL)') $(EVAL_ARGS)
+WEB := serve/web
+WEB_INSTALLED := $(WEB)/node_modules/.installed
+WEB_BUILT := $(WEB)/dist/index.html
+WEB_SOURCES := $(wildcard $(WEB)/*.html $(WEB)/*.json $(WEB)/*.ts $(WEB)/public/* $(WEB)/src/*.* $(WEB)/src/*/*)
+# What stands on a network is tried three times.
+THRICE := try() { for wait in 5 20 ""; do "$$@" && return; test -n "$$wait" || return 1; sleep $$wait; done; }; try
 QUIET := OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
 
 .PHONY: help
@@ -77,6 +83,30 @@ demo: $(INSTALLED) ## answer eight instructions (or [IMAGE=a.tif [IMAGE2=b.tif]]
 	    $(NADIR) demo --cases $(OUT)/images/cases.json $${ASK:+--ask "$$ASK"} --out $(OUT); \
 	fi
 
+.PHONY: web
+web: $(WEB_BUILT) ## build the map page that the server shows (Node.js 20.19 or newer)
+
+$(WEB_INSTALLED): $(WEB)/package-lock.json $(WEB)/.npmrc
+	@node -e 'const [a, b] = process.versions.node.split("."); process.exit(a < 20 || (a == 20 && b < 19) || (a == 22 && b < 12))' \
+	  || { echo "the page is built by Node.js 20.19, 22.12 or newer: install it, with npm, and run make web again" >&2; exit 2; }
+	cd $(WEB) && $(THRICE) npm ci --silent
+	@touch $@
+
+# Built beside the page that is served now, which it then replaces.
+$(WEB_BUILT): $(WEB_INSTALLED) $(WEB_SOURCES)
+	@exec 9>$(WEB)/node_modules/.lock; flock 9; cd $(WEB) && npm run --silent build -- --logLevel warn --outDir dist.new && \
+	  rm -rf dist && mv dist.new dist && touch dist/index.html
+
+.PHONY: check-web
+check-web: $(WEB_INSTALLED)
+	cd $(WEB) && npm run --silent check && npm run --silent lint && npm run --silent test
+
+# Chromium for the tests of the page, where this is root on a Debian that lacks it.
+.PHONY: browser
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || test "$$(id -u)" != 0 || \
+	  { $(THRICE) sh -c 'apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium >/dev/null'; }
+
 .PHONY: test
 test: $(INSTALLED) ## run every test (PYTEST_ARGS="-k raster", WORKERS=2)
 	$(QUIET) $(PY) -m pytest -n $(WORKERS) $(PYTEST_ARGS)
@@ -92,10 +122,12 @@ fuzz: $(INSTALLED) ## run the property tests on new random examples (ROUNDS=10)
 	done
 
 .PHONY: check
-check: $(INSTALLED) ## ruff, mypy and the house rules
+check: $(INSTALLED) ## ruff, mypy, the page's types, lint and units, and the house rules
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory check-web; \
+	  else echo "npm is not there: the sources of the page (serve/web) are not checked"; fi
 	$(QUIET) $(PY) -m pytest -q tests/house $(PYTEST_ARGS)
 
 .PHONY: format
@@ -133,4 +165,4 @@ docs: $(INSTALLED) ## write docs/formats.md again from the tables of the code
 
 .PHONY: clean
 clean: ## delete caches and out/, keep .venv
-	rm -rf out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(WEB)/dist $(WEB)/dist.new out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
