@@ -27,7 +27,7 @@ export async function* readPieces(body: ReadableStream<Uint8Array>): AsyncGenera
   if (!ended) throw new Refusal(0, 'the answer broke off before it was whole: ask again')
 }
 
-/** Read the data of each event; events end with an empty line, and may be cut anywhere. */
+/** Read the data of each event; events end with an empty line, may be cut anywhere, and count when they are whole. */
 export async function* readEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<string> {
   const reader = body.getReader()
   const decoder = new TextDecoder()
@@ -37,7 +37,7 @@ export async function* readEvents(body: ReadableStream<Uint8Array>): AsyncGenera
       const { done, value } = await reader.read()
       held += decoder.decode(value, { stream: !done })
       const events = held.split(/\r?\n\r?\n/)
-      held = done ? '' : (events.pop() ?? '')
+      held = events.pop() ?? ''
       for (const event of events) {
         const lines = event.split(/\r?\n/).filter((line) => line.startsWith('data:'))
         if (lines.length) yield lines.map((line) => line.slice(5).replace(/^ /, '')).join('\n')
