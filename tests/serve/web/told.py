@@ -1,4 +1,4 @@
-"""An engine that says what it is told, so that a test knows every pixel: the way to the answer's geometry is the real one."""
+"""An engine that says what it is told, so that a test knows every pixel; text becomes geometry as it always does."""
 
 from __future__ import annotations
 

@@ -1,0 +1,108 @@
+"""The page as a user sees it: what can be done on it, and where colours are on its screen."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from playwright.sync_api import ConsoleMessage, Locator, Page
+
+RED = (0xFF, 0x5A, 0x5F)  # the first colour of regions
+TEAL = (0x2D, 0xD4, 0xBF)
+EXPECTED_COMPLAINTS = ("the server responded with a status of 4", "willReadFrequently", "No map visible")
+Box = tuple[int, int, int, int]
+
+
+class MapPage:
+    """Drive one page."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        page.on("console", self._hear)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def open(self, url: str, *, ready: str = "#model:not(:empty)") -> None:
+        self.page.goto(url)
+        self.page.wait_for_selector(ready)
+
+    def add(self, *paths: Path) -> None:
+        """Send files and wait until the map shows them."""
+        before = self.page.locator(".raster").count()
+        self.page.set_input_files("#file", [str(path) for path in paths])
+        self.page.wait_for_function(
+            "count => document.querySelectorAll('.raster').length === count && document.querySelector('.chosen')",
+            arg=before + len(paths),
+        )
+        self.settle()
+
+    def ask(self, words: str) -> Locator:
+        """Ask, wait for the whole answer and give its element."""
+        turns = self.page.locator(".turn").count()
+        self.page.fill("#question", words)
+        self.page.press("#question", "Enter")
+        self.page.wait_for_function("count => document.querySelectorAll('.turn').length === count", arg=turns + 1)
+        turn = self.page.locator(".turn").last
+        self.page.wait_for_selector(".turn:last-child:not([data-state=asking])")
+        self.settle()
+        return turn
+
+    def settle(self) -> None:
+        """Wait until two pictures of the map, a moment apart, are the same."""
+        last = b""
+        for _ in range(60):
+            now = self.page.screenshot()
+            if now == last:
+                return
+            last = now
+            self.page.wait_for_timeout(120)
+        raise AssertionError("the page does not come to rest")
+
+    def map_point(self, x: float, y: float) -> tuple[float, float]:
+        """Give the point of the screen at a share of the map's width and height."""
+        box = self.page.locator("#map").bounding_box()
+        assert box is not None
+        return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+    def pixels(self) -> np.ndarray:
+        """Give the map's part of the screen, (height, width, 3) uint8, in the window's frame; the rest is black."""
+        box = self.page.locator("#map").bounding_box()
+        assert box is not None
+        shown = np.array(Image.open(io.BytesIO(self.page.screenshot())).convert("RGB"))
+        only = np.zeros_like(shown)
+        rows = slice(int(box["y"]), int(box["y"] + box["height"]))
+        cols = slice(int(box["x"]), int(box["x"] + box["width"]))
+        only[rows, cols] = shown[rows, cols]
+        return only
+
+    def colour_at(self, x: float, y: float) -> tuple[int, int, int]:
+        red, green, blue = self.pixels()[int(y), int(x)]
+        return int(red), int(green), int(blue)
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning") and not any(known in message.text for known in EXPECTED_COMPLAINTS):
+            self.complaints.append(message.text)
+
+
+def frame_of(pixels: np.ndarray, colour: tuple[int, int, int], *, least: int = 25) -> Box | None:
+    """Find a rectangle's outline: the outermost rows and columns with a run of its colour, as x1, y1, x2, y2."""
+    same = (np.abs(pixels.astype(int) - colour) < 14).all(axis=2)
+    cols = [x for x in range(same.shape[1]) if longest_run(same[:, x]) >= least]
+    rows = [y for y in range(same.shape[0]) if longest_run(same[y]) >= least]
+    return (cols[0], rows[0], cols[-1] + 1, rows[-1] + 1) if cols and rows else None
+
+
+def bright_field(pixels: np.ndarray) -> Box | None:
+    """Find the white field of the scene."""
+    white = (pixels > 225).all(axis=2)
+    cols = [x for x in range(white.shape[1]) if longest_run(white[:, x]) >= 25]
+    rows = [y for y in range(white.shape[0]) if longest_run(white[y]) >= 25]
+    return (cols[0], rows[0], cols[-1] + 1, rows[-1] + 1) if cols and rows else None
+
+
+def longest_run(line: np.ndarray) -> int:
+    """Count the longest run of true values."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], line.astype(np.int8), [0]])))
+    return int((edges[1::2] - edges[::2]).max(initial=0))
