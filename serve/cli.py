@@ -6,23 +6,18 @@ import os
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from serve.engines.load import ENGINES, VllmChoice, choose_engine, load_vllm
 from serve.errors import RequestError
 from serve.settings import Settings, parse_limits, require_safe
 
-if TYPE_CHECKING:
-    from serve.engines.engine import Engine
-
-BUILT_IN_NAME = "nadir-nano"
 _WALLS = {"CPL_VSIL_CURL_ALLOWED_FILENAME": "none", "GDAL_SKIP": "GTI WMS WMTS WCS OGCAPI STACIT STACTA PLMOSAIC"}
-Loader = Callable[[Path | None, Settings], "Engine"]
 
 
 def run_serve(
     *,
     model: Path | None,
-    engine: str,
+    engine: str | None,
     host: str,
     port: int,
     data: Path,
@@ -32,9 +27,13 @@ def run_serve(
     roots: Sequence[Path] = (),
     prefixes: Sequence[str] = (),
     limits: Sequence[str] = (),
+    upstreams: Sequence[str] = (),
+    adapters: Sequence[str] = (),
+    vllm: str = "",
     say: Callable[[str], None],
+    show: Callable[[str], None],
 ) -> None:
-    """Serve a model until the process is told to end.
+    """Serve a model until the process is told to end; `say` tells where it is, `show` what happens meanwhile.
 
     Raises RequestError for an unknown engine, a port that is taken and a server that would be open to everybody,
     CheckpointError for a model that cannot be loaded.
@@ -43,11 +42,11 @@ def run_serve(
     bounds = parse_limits(limits)
     settings = Settings(data, tuple(keys), tuple(origins), hosts, bounds, tuple(roots), tuple(prefixes))
     require_safe(settings, host)
-    if engine not in ENGINES:
-        raise RequestError(f"engine {engine!r} is unknown: known are {', '.join(ENGINES)}")
+    choice = VllmChoice(tuple(upstreams), tuple(adapters), vllm, show)
+    chosen = choose_engine(engine, choice)
     os.environ.update(_WALLS)
     with _listen(host, port) as listener:
-        loaded = ENGINES[engine](model, settings)
+        loaded = load_vllm(model, settings, choice) if chosen == "vllm" else ENGINES[chosen](model, settings)
         from serve.app.build import build_app
         from serve.app.running import build_server
 
@@ -65,16 +64,3 @@ def _listen(host: str, port: int) -> socket.socket:
         raise RequestError(
             f"port {port} of {host} cannot be listened on ({error}): choose another with --port"
         ) from error
-
-
-def _load_local(model: Path | None, settings: Settings) -> Engine:
-    from vlm.cli_ask import load_nadir  # quiet about progress, refuses a folder before torch is imported
-
-    nadir = load_nadir(model)
-    from serve.engines.local import LocalEngine
-
-    name = BUILT_IN_NAME if model is None else model.resolve().name
-    return LocalEngine(nadir, name=name, limits=settings.limits)
-
-
-ENGINES: dict[str, Loader] = {"local": _load_local}

@@ -145,7 +145,10 @@ def demo(
 @app.command()
 def serve(
     model: _Model = None,
-    engine: Annotated[str, typer.Option(metavar="NAME", help="Who generates: local (in this process).")] = "local",
+    engine: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Who generates: vllm, or local (in this process); vllm where it is there."),
+    ] = None,
     host: Annotated[str, typer.Option(metavar="HOST", help="Where to listen.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="0 takes a free one.")] = 8000,
     data: Annotated[Path, typer.Option(metavar="DIR", help="Where rasters that are sent are kept.")] = Path(
@@ -170,6 +173,13 @@ def serve(
     limit: Annotated[
         list[str] | None, typer.Option("--limit", metavar="NAME=N", help="Such as asks=600/minute; may be repeated.")
     ] = None,
+    upstream: Annotated[
+        list[str] | None, typer.Option("--upstream", metavar="URL", help="Use this running vLLM; may be repeated.")
+    ] = None,
+    adapter: Annotated[
+        list[str] | None, typer.Option("--adapter", metavar="NAME=DIR", help="Serve a LoRA by name; may be repeated.")
+    ] = None,
+    vllm: Annotated[str, typer.Option(metavar="OPTIONS", help='More of vllm serve: "--tensor-parallel-size 2".')] = "",
 ) -> None:
     """Serve a model: the OpenAI API, rasters, map tiles; needs the extra [serve].
 
@@ -178,7 +188,9 @@ def serve(
     run = find_room("serve.cli").run_serve
     run(
         model=model, engine=engine, host=host, port=port, data=data, keys=key or (), origins=origin or (),
-        image_hosts=image_host or (), roots=root or (), prefixes=allow_url or (), limits=limit or (), say=typer.echo,
+        image_hosts=image_host or (), roots=root or (), prefixes=allow_url or (), limits=limit or (),
+        upstreams=upstream or (), adapters=adapter or (), vllm=vllm, say=typer.echo,
+        show=lambda line: typer.echo(line, err=True),
     )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ DEFAULT_NEW_TOKENS = 256
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Hold one question as it came: words, references of images, options, what was said before, sampling."""
+    """Hold one question as it came: words, references of images, options, what was said before, sampling, adapter."""
 
     words: str
     images: tuple[str, ...]
@@ -34,6 +34,7 @@ class Question:
     images_at: int | None = None
     sampling: Sampling = GREEDY
     new_tokens: int = DEFAULT_NEW_TOKENS
+    adapter: str = ""
 
 
 async def answer_pieces(
@@ -47,7 +48,7 @@ async def answer_pieces(
     options.to_request(question.words, (), new_tokens=question.new_tokens, limits=limits)
     async with gathered(question.images, services, owner) as paths:
         request = options.to_request(question.words, paths, new_tokens=question.new_tokens, limits=limits)
-        prompt = Prompt(owner, request, question.before, question.images_at, question.sampling)
+        prompt = Prompt(owner, request, question.before, question.images_at, question.sampling, question.adapter)
         async with aclosing(_listened(services.engine.generate(prompt), client)) as pieces:
             async for piece in pieces:
                 if isinstance(piece, Answer) and piece.cost is not None:

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -27,15 +28,15 @@ Pieces = AsyncGenerator[str | Answer, None]
 
 @router.get("/v1/models")
 async def list_models(services: Served) -> dict[str, Any]:
-    """List the model that is served."""
-    return {"object": "list", "data": [_model(services)]}
+    """List the model that is served, and its adapters."""
+    return {"object": "list", "data": [_model(name, services) for name in _names(services)]}
 
 
 @router.get("/v1/models/{model}")
 async def get_model(model: str, services: Served) -> dict[str, Any]:
-    """Describe the model that is served."""
+    """Describe the model that is served, or an adapter."""
     _require_model(model, services)
-    return _model(services)
+    return _model(model, services)
 
 
 @router.post("/v1/chat/completions", response_model=None, openapi_extra=EXAMPLE)
@@ -46,8 +47,8 @@ async def complete_chat(body: ChatRequest, request: Request, services: Served, o
     of a raster. The response carries `nadir`: regions in pixels, GeoJSON, cost, trace and what did not parse.
     """
     _require_model(body.model, services)
-    question = body.to_question()
-    head = {"id": f"chatcmpl-{uuid4().hex}", "created": int(time.time()), "model": services.engine.name}
+    question = replace(body.to_question(), adapter=body.model if body.model in services.engine.adapters else "")
+    head = {"id": f"chatcmpl-{uuid4().hex}", "created": int(time.time()), "model": body.model}
     if body.stream:
         pieces = answer_pieces(question, services, owner, request)
         first = await anext(pieces)
@@ -115,10 +116,15 @@ def _usage(answer: Answer) -> dict[str, int]:
     return {"prompt_tokens": prompt, "completion_tokens": new, "total_tokens": prompt + new}
 
 
-def _model(services: Services) -> dict[str, Any]:
-    return {"id": services.engine.name, "object": "model", "created": _STARTED, "owned_by": "nadir"}
+def _names(services: Services) -> tuple[str, ...]:
+    return (services.engine.name, *services.engine.adapters)
+
+
+def _model(name: str, services: Services) -> dict[str, Any]:
+    parent = {} if name == services.engine.name else {"parent": services.engine.name}
+    return {"id": name, "object": "model", "created": _STARTED, "owned_by": "nadir", **parent}
 
 
 def _require_model(name: str, services: Services) -> None:
-    if name != services.engine.name:
-        raise MissingError(f"model {name[:60]!r} is not served: expected {services.engine.name!r}")
+    if name not in _names(services):
+        raise MissingError(f"model {name[:60]!r} is not served: expected {' or '.join(map(repr, _names(services)))}")

@@ -58,6 +58,7 @@ class Prompt:
     """Hold one question: who asks, the question with its images, what was said before it, and how to sample.
 
     The images of the request belong to message `images_at` of `before`, or to the question itself where that is None.
+    `adapter` is one of the engine's, or "" for the model itself.
     """
 
     owner: str
@@ -65,6 +66,7 @@ class Prompt:
     before: tuple[Said, ...] = ()
     images_at: int | None = None
     sampling: Sampling = GREEDY
+    adapter: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +78,10 @@ class Load:
 
 
 class Engine(Protocol):
-    """Answer prompts; `name` is the model's name in the API."""
+    """Answer prompts; `name` is the model's name in the API, `adapters` are those that can be asked for by theirs."""
 
     name: str
+    adapters: tuple[str, ...]
 
     def generate(self, prompt: Prompt) -> AsyncGenerator[str | Answer, None]:
         """Yield the answer's text in pieces as they come, and at last the answer; closing the generator cancels.

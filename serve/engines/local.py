@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,6 +18,7 @@ import torch
 from transformers.generation import StoppingCriteria
 from transformers.generation.streamers import BaseStreamer
 
+from serve.engines.conversation import build_messages
 from serve.engines.engine import Load, Prompt, plain_guide
 from serve.engines.guides import Guided
 from serve.engines.stops import Stops
@@ -26,7 +26,6 @@ from serve.engines.turns import Turns
 from serve.errors import StoppedError
 from serve.settings import Limits
 from vlm.answer import Nadir, View
-from vlm.prompts import Message
 from vlm.records import Answer
 
 _HALF_A_CHARACTER = "\ufffd"
@@ -34,7 +33,9 @@ _LEAST_TEMPERATURE = 0.01
 
 
 class LocalEngine:
-    """Answer prompts with one Nadir in this process."""
+    """Answer prompts with one Nadir in this process; adapters are merged into a checkpoint, and have no names here."""
+
+    adapters: tuple[str, ...] = ()
 
     def __init__(self, nadir: Nadir, *, name: str, limits: Limits | None = None) -> None:
         bounds = limits or Limits()
@@ -105,7 +106,7 @@ class LocalEngine:
         started = time.perf_counter()
         _require_listener(stopped)
         view = self._nadir.look(prompt.request)
-        messages = self._messages(prompt, view)
+        messages = build_messages(self._nadir.prompter, prompt, view)
         _require_listener(stopped)
         read_ms = (time.perf_counter() - started) * 1000
         pieces = _Pieces(self._nadir.processor.tokenizer, Stops(prompt.sampling.stop), say, stopped)
@@ -129,22 +130,6 @@ class LocalEngine:
         if text == answer.text or answer.cost is None:
             return answer
         return self._nadir.prompter.place(prompt.request, view, text, answer.cost)
-
-    def _messages(self, prompt: Prompt, view: View) -> list[Message]:
-        """Build the conversation; what anybody said before is escaped like the question."""
-        nadir, earlier = self._nadir, replace(prompt.request, task=None, regions=())
-        messages: list[Message] = []
-        for index, said in enumerate(prompt.before):
-            asked = replace(earlier, instruction=said.text)
-            if said.role != "user":
-                messages.append({"role": said.role, "content": nadir.processor.escape(said.text)})
-            elif index == prompt.images_at:
-                messages.append(nadir.message(asked, view))
-            else:
-                messages.append({"role": "user", "content": nadir.words(asked, view)})
-        if prompt.images_at is None:
-            return [*messages, nadir.message(prompt.request, view)]
-        return [*messages, {"role": "user", "content": nadir.words(prompt.request, view)}]
 
 
 class _Pieces(BaseStreamer):

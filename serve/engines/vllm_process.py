@@ -100,7 +100,7 @@ class VllmProcess:
         """Wait until vLLM answers, telling now and then what it does."""
         began = told = time.monotonic()
         with httpx2.Client(transport=httpx2.HTTPTransport(uds=str(self.socket)), base_url="http://vllm") as http:
-            while not _answers(http):
+            while not (self.socket.exists() and _answers(http)):
                 now = time.monotonic()
                 if self._ended.wait(_LOOK_S):
                     raise RequestError("vLLM was stopped while it started")

@@ -103,7 +103,7 @@ def test_keys_from_the_environment_and_the_client(
     [
         (("--host", "0.0.0.0"), "answers everybody who can reach it"),
         (("--key", "short"), "too short"),
-        (("--engine", "magic"), "known are local"),
+        (("--engine", "magic"), "known are local, vllm"),
         (("--model", "nowhere"), "has no config.json"),
     ],
 )
