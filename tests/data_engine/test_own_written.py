@@ -49,7 +49,8 @@ def test_pictures_show_the_window_and_nothing_of_the_other_side(site: tuple[OwnD
     _, split, folder = site
     for side, cuts in ((TRAIN, split.train), (HELD_OUT, split.held)):
         for cut in cuts:
-            pixels = np.asarray(PILImage.open(picture_path(cut, folder, side)))
+            with PILImage.open(picture_path(cut, folder, side)) as picture:
+                pixels = np.asarray(picture)
             assert pixels.shape == (cut.window.h, cut.window.w, 3)
             for part in cut.painted:
                 assert (pixels[part.y : part.y + part.h, part.x : part.x + part.w] == PAINT).all()
@@ -85,7 +86,8 @@ def test_cases_are_what_the_runner_reads(site: tuple[OwnData, Split, Path]) -> N
         file = load_cases(folder / "cases" / f"{suite}.jsonl")
         assert (file.suite, len(file.cases)) == (suite, count)
         for case in file.cases:
-            assert HELD_OUT in case.images[0] and case.sizes[0] == PILImage.open(case.images[0]).size
+            with PILImage.open(case.images[0]) as picture:
+                assert HELD_OUT in case.images[0] and case.sizes[0] == picture.size
     detect = load_cases(folder / "cases" / "labels-detect.jsonl")
     assert sum(len(case.regions) for case in detect.cases) == sum(len(cut.objects) for cut in split.held)
     count = load_cases(folder / "cases" / "labels-count.jsonl")
