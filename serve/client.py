@@ -8,6 +8,7 @@ answer = nadir.ask(nadir.send("scene.tif"), "Where are the ships?")
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +17,7 @@ from typing import Any, Self
 import httpx2
 
 from serve.errors import RequestError
-from vlm.output import write_text
+from vlm.output import replacing, write_text
 
 _TIMEOUT_S = 600.0
 _PIECE_BYTES = 1024**2
@@ -41,6 +42,37 @@ class Client:
         answer = self._ask("POST", "/v1/ask", json={"instruction": instruction, "images": images, **options})
         assert isinstance(answer, dict)
         return answer
+
+    def start(self, raster: str, instruction: str, **options: Any) -> str:
+        """Start a job about every window of a raster, and give its id; `options` as of /v1/jobs."""
+        return str(self._ask("POST", "/v1/jobs", json={"raster": raster, "instruction": instruction, **options})["id"])
+
+    def job(self, job: str) -> dict[str, Any]:
+        """Say how far a job is: its state, progress, error and ledger."""
+        return dict(self._ask("GET", f"/v1/jobs/{job}"))
+
+    def wait(self, job: str, *, every_s: float = 2.0) -> dict[str, Any]:
+        """Wait until a job has ended, and say how; RequestError where it has failed."""
+        while (status := self.job(job))["state"] in ("waiting", "running"):
+            time.sleep(every_s)
+        if status["state"] == "failed":
+            raise RequestError(f"job {job} has failed: {status['error']}")
+        return status
+
+    def fetch(self, job: str, path: str | Path) -> Path:
+        """Write the features of a job that is done to a file, in the format that it was started with."""
+        with replacing(Path(path)) as temporary, self._http.stream("GET", f"/v1/jobs/{job}/result") as response:
+            if not response.is_success:
+                response.read()
+                raise _refusal(response)
+            with temporary.open("wb") as file:
+                for piece in response.iter_bytes():
+                    file.write(piece)
+        return Path(path)
+
+    def stop(self, job: str) -> None:
+        """Stop a job, and delete what it has found."""
+        self._ask("DELETE", f"/v1/jobs/{job}")
 
     def rasters(self) -> list[dict[str, Any]]:
         """List the rasters of this key."""
@@ -71,11 +103,15 @@ class Client:
             ) from error
         if response.is_success:
             return response.json() if response.content else None
-        try:
-            sentence = response.json()["error"]["message"]
-        except (ValueError, LookupError, TypeError):
-            sentence = f"answered {response.text[:200]!r}"
-        raise RequestError(f"{response.status_code}: {sentence}")
+        raise _refusal(response)
+
+
+def _refusal(response: httpx2.Response) -> RequestError:
+    try:
+        sentence = response.json()["error"]["message"]
+    except (ValueError, LookupError, TypeError):
+        sentence = f"answered {response.text[:200]!r}"
+    return RequestError(f"{response.status_code}: {sentence}")
 
 
 def write_geojson(answer: dict[str, Any], path: str | Path) -> Path:

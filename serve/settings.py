@@ -29,7 +29,8 @@ class Limits:
     `waiting` questions in all, `open_per_key` of one key; `held_bytes` are those of all requests that are being
     answered, `stall_s` is how long a client may send or read nothing, `fetch_s` how long an address may take.
     `rasters` of one key. `asks`, `uploads` and `views` (map tiles, lists) are rates of
-    one key, such as "120/minute"; rasters are kept `keep_s` seconds.
+    one key, such as "120/minute"; rasters are kept `keep_s` seconds, and jobs after they end. `jobs` are open in all,
+    `jobs_per_key` of one key, each with `job_windows` windows at most.
     """
 
     body_bytes: int = 64 * MIB
@@ -54,6 +55,9 @@ class Limits:
     asks: str = "120/minute"
     uploads: str = "60/minute"
     views: str = "6000/minute"
+    jobs: int = 64
+    jobs_per_key: int = 4
+    job_windows: int = 200_000
     keep_s: float = 7 * _DAY_S
 
 

@@ -12,13 +12,16 @@ from fastapi import Depends, FastAPI, Response
 from starlette.middleware.cors import CORSMiddleware
 
 from serve.app import asking, chat, exports, rasters, tiles
+from serve.app import jobs as job_routes
 from serve.app.gate import Gate
+from serve.app.job_runner import JobRunner
 from serve.app.metrics import Counted, Metrics
 from serve.app.page import add_page
 from serve.app.services import KEY, Services
 from serve.app.statuses import add_handlers
 from serve.engines.engine import Engine
 from serve.settings import Settings
+from serve.store.jobs import JobStore
 from serve.store.rasters import RasterStore
 
 _SWEEP_S = 60.0
@@ -44,13 +47,17 @@ Every refusal is `{"error": {"message", "type", "code"}}`, with one sentence tha
 def build_app(engine: Engine, settings: Settings) -> FastAPI:
     """Build the app of an engine; its rasters live under `settings.data`."""
     store = RasterStore(settings.data, settings.limits, roots=settings.roots)
-    services = Services(engine, store, settings, Metrics(engine, store.bytes_of))
+    jobs = JobStore(settings.data, settings.limits)
+    runner = JobRunner(engine, store, jobs)
+    services = Services(engine, store, settings, Metrics(engine, store.bytes_of), jobs, runner)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        sweeping = asyncio.create_task(_sweep(store))
+        sweeping = asyncio.create_task(_sweep(store, jobs))
+        runner.start()
         yield
         sweeping.cancel()
+        await runner.close()
         await engine.close()
 
     app = FastAPI(
@@ -62,7 +69,7 @@ def build_app(engine: Engine, settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     app.state.services = services
-    for room in (chat, asking, exports, rasters, tiles):
+    for room in (chat, asking, exports, rasters, job_routes, tiles):
         app.include_router(room.router, dependencies=[Depends(KEY)], responses=_REFUSALS)
     _add_watching(app, services)
     add_page(app)
@@ -70,7 +77,8 @@ def build_app(engine: Engine, settings: Settings) -> FastAPI:
     app.add_middleware(Gate, settings=settings)
     app.add_middleware(Counted, metrics=services.metrics)
     app.add_middleware(
-        CORSMiddleware, allow_origins=list(settings.origins), allow_methods=["*"], allow_headers=["*"], max_age=3600
+        CORSMiddleware, allow_origins=list(settings.origins), allow_methods=["*"], allow_headers=["*"], max_age=3600,
+        expose_headers=["Retry-After"],
     )
     return app
 
@@ -91,8 +99,9 @@ def _add_watching(app: FastAPI, services: Services) -> None:
     app.get("/metrics", tags=["Server"], response_class=Response)(metrics)
 
 
-async def _sweep(store: RasterStore) -> None:
-    """Delete expired rasters, every minute."""
+async def _sweep(store: RasterStore, jobs: JobStore) -> None:
+    """Delete expired rasters and jobs, every minute."""
     while True:
         await asyncio.sleep(_SWEEP_S)
         await asyncio.to_thread(store.sweep)
+        await asyncio.to_thread(jobs.sweep)

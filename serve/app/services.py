@@ -8,9 +8,11 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
+from serve.app.job_runner import JobRunner
 from serve.app.metrics import Metrics
 from serve.engines.engine import Engine
 from serve.settings import Limits, Settings
+from serve.store.jobs import JobStore
 from serve.store.rasters import RasterStore
 
 
@@ -22,6 +24,8 @@ class Services:
     store: RasterStore
     settings: Settings
     metrics: Metrics
+    jobs: JobStore
+    runner: JobRunner
 
     @property
     def limits(self) -> Limits:

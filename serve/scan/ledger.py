@@ -11,6 +11,7 @@ from typing import Any
 from serve.scan.findings import Finding
 from vlm.errors import DataError
 
+TABLES = ("failed", "left_out")
 _SHOWN_REASONS, _MOST_REASONS = 20, 100
 
 
@@ -40,7 +41,7 @@ class Ledger:
     def from_dict(cls, values: dict[str, Any]) -> Ledger:
         """Read a ledger back; inverse of to_dict."""
         known = {name: value for name, value in values.items() if name != "seconds_per_km2"}
-        return cls(**known | {name: Counter(values[name]) for name in ("failed", "left_out")})
+        return cls(**known | {name: Counter(values[name]) for name in TABLES})
 
     def count(self, finding: Finding) -> None:
         """Count one finished window."""

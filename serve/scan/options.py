@@ -12,7 +12,7 @@ from vlm.errors import InstructionError, WindowError
 from vlm.prompts import with_hint
 from vlm.records import Task
 
-_LEAST_WINDOW_PX = 16
+_LEAST_WINDOW_PX, _MOST_WINDOW_PX = 16, 4096
 _MOST_OVERLAP = 0.9
 
 
@@ -38,8 +38,11 @@ class ScanOptions:
     asset: str | None = None
 
     def __post_init__(self) -> None:
-        if self.window_px < _LEAST_WINDOW_PX:
-            raise WindowError(f"the window is {self.window_px} px wide: expected at least {_LEAST_WINDOW_PX}")
+        if not _LEAST_WINDOW_PX <= self.window_px <= _MOST_WINDOW_PX:
+            raise WindowError(
+                f"the window is {self.window_px} px wide: expected {_LEAST_WINDOW_PX} to {_MOST_WINDOW_PX}; to look "
+                "at more ground, give a coarser --gsd"
+            )
         if not (math.isfinite(self.overlap) and 0 <= self.overlap_px <= _MOST_OVERLAP * self.window_px):
             raise WindowError(
                 f"the overlap is {self.overlap:g} for windows of {self.window_px} px: expected a share from 0 to "

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from serve.errors import StoppedError
 from serve.scan.asking import Asker
 from serve.scan.features import Feature, choose_kinds, features_of
 from serve.scan.folder import ScanFolder, describe
@@ -53,14 +54,15 @@ def run_scan(
     stop: threading.Event | None = None,
     tell: Tell = lambda _: None,
     say: Say = lambda _: None,
-    most_windows: int | None = None,
+    called: str | None = None,
 ) -> Scanned:
     """Ask an instruction of every window of a source and write what was found.
 
     The same call after a kill goes on where it was; windows that have failed are asked again. `tell` hears the pace,
-    `say` the notes of the plan; `work` does the windows elsewhere than in threads of this process. Raises InputError
-    and DataError for what cannot be scanned, OutputError where the output is another scan's or cannot be written,
-    StoppedError when `stop` is set, GoneError when nobody answers.
+    `say` the notes of the plan; `called` is what the output calls the source (None: each raster by its path); `work`
+    does the windows elsewhere than in threads of this process. Raises InputError and DataError for what cannot be
+    scanned, OutputError where the output is another scan's or cannot be written, StoppedError when `stop` is set,
+    GoneError when nobody answers.
     """
     place, stop = Path(out), stop or threading.Event()
     require_suffix(place)
@@ -69,7 +71,7 @@ def run_scan(
     folder = ScanFolder(place)
     what = describe(str(source), instruction, options, asker.model, asker.digest)
     with folder.claimed(fresh=fresh):
-        plan = _planned(folder, str(source), options, what, most_windows)
+        plan = _planned(folder, str(source), options, what)
         for note in plan.notes:
             say(note)
         finished = folder.finished()
@@ -79,15 +81,13 @@ def run_scan(
         with Journal(folder.journal, windows=plan.windows) as journal:
             chosen = work or _threads(asker, instruction, options)
             _work(folder, plan, journal, chosen, asker.batch, stop, tell)
-            about = About(plan.crs, asker.model, instruction)
-            ledger = _write_out(folder, plan, journal, options, about)
+            about = About(plan.crs, asker.model, instruction, called)
+            ledger = _write_out(folder, plan, journal, options, about, stop)
         folder.finish(ledger)
     return Scanned(place, ledger.features, ledger.to_dict())
 
 
-def _planned(
-    folder: ScanFolder, source: str, options: ScanOptions, what: dict[str, Any], most_windows: int | None
-) -> Plan:
+def _planned(folder: ScanFolder, source: str, options: ScanOptions, what: dict[str, Any]) -> Plan:
     """Give the plan of a scan that was begun, or make it; a file that changed since is refused."""
     plan = folder.load(what)
     if plan is not None:
@@ -96,20 +96,8 @@ def _planned(
                 require_unchanged(target)
         return plan
     plan = write_plan(source, options, folder.plan)
-    require_few(plan, most_windows)
     folder.begin(what, plan)
     return plan
-
-
-def require_few(plan: Plan, most: int | None) -> None:
-    """Raise TooLargeError for more windows than are allowed."""
-    if most is not None and plan.windows > most:
-        from serve.errors import TooLargeError
-
-        raise TooLargeError(
-            f"the scan has {plan.windows:,} windows: at most {most:,} are taken; ask for larger windows, a coarser gsd "
-            "or a smaller raster"
-        )
 
 
 def _threads(asker: Asker, instruction: str, options: ScanOptions) -> WorkOff:
@@ -152,7 +140,9 @@ def _work(
         folder.keep_seconds(before + pace.seconds)
 
 
-def _write_out(folder: ScanFolder, plan: Plan, journal: Journal, options: ScanOptions, about: About) -> Ledger:
+def _write_out(
+    folder: ScanFolder, plan: Plan, journal: Journal, options: ScanOptions, about: About, stop: threading.Event
+) -> Ledger:
     """Count what came of every window, merge, and write the output."""
     ledger = Ledger(planned=plan.windows, km2=plan.km2, seconds=folder.seconds())
     for number in range(plan.windows):
@@ -164,6 +154,8 @@ def _write_out(folder: ScanFolder, plan: Plan, journal: Journal, options: ScanOp
     def features() -> Iterator[Feature]:
         for target in _scanned(folder.plan, ledger):
             for feature in features_of(target, journal, kinds):
+                if stop.is_set():
+                    raise StoppedError("the scan was stopped: the same command goes on where it was")
                 ledger.joined += feature.windows - 1
                 yield feature
 

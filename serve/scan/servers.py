@@ -26,7 +26,7 @@ from vlm.geometry import scale, shift
 from vlm.prompts import with_hint
 from vlm.records import Answer, Cost, Region
 
-_TIMEOUT_S, _MOST_REST_S = 300.0, 30.0
+_TIMEOUT_S, _FIRST_REST_S, _MOST_REST_S = 300.0, 0.25, 30.0
 _FULL = frozenset({408, 409, 425, 429, 503})
 _HOPELESS = frozenset({401, 403, 404})
 
@@ -140,7 +140,7 @@ class ServersAsker:
         """Let a server rest, longer each time, and say why."""
         with self._lock:
             server.faults += 1
-            pause = wait_s if wait_s is not None else 0.25 * 2 ** min(server.faults, 7)
+            pause = wait_s if wait_s is not None else _FIRST_REST_S * 2 ** min(server.faults, 7)
             server.rests_until = time.monotonic() + min(_MOST_REST_S, pause)
         return f"{server.url} gave no answer ({why})"
 

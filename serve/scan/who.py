@@ -7,7 +7,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from serve.errors import RequestError
 from serve.scan.asking import Asker, EngineAsker, LocalAsker, View
@@ -15,6 +15,9 @@ from serve.scan.findings import Finding
 from serve.scan.options import ScanOptions
 from serve.scan.servers import ServersAsker
 from serve.settings import Settings
+
+if TYPE_CHECKING:
+    from serve.engines.engine import Engine
 
 LOCAL = "local"
 _AT_ONCE = 4
@@ -49,10 +52,11 @@ class HostedAsker:
 
     batch = 1
 
-    def __init__(self, engine: Any, loop: asyncio.AbstractEventLoop, thread: threading.Thread, *, at_once: int) -> None:
-        self._engine, self._loop, self._thread, self._stop = engine, loop, thread, threading.Event()
-        self._asker = EngineAsker(engine, loop, owner="scan", stop=self._stop)
-        self.model, self.digest, self.at_once = self._asker.model, self._asker.digest, at_once
+    def __init__(
+        self, inner: EngineAsker, engine: Engine, loop: asyncio.AbstractEventLoop, stop: threading.Event
+    ) -> None:
+        self.inner, self._engine, self._loop, self._stop = inner, engine, loop, stop
+        self.model, self.digest, self.at_once = inner.model, inner.digest, inner.at_once
 
     @classmethod
     def load(cls, model: Path | None, engine: str, *, at_once: int) -> HostedAsker:
@@ -61,20 +65,23 @@ class HostedAsker:
 
         if engine not in ENGINES:
             raise RequestError(f"engine {engine!r} is unknown: known are {', '.join(ENGINES)}")
-        loop = asyncio.new_event_loop()
-        thread = threading.Thread(target=loop.run_forever, name="nadir-engine-loop", daemon=True)
-        loaded = ENGINES[engine](model, Settings(Path()))
-        thread.start()
-        return cls(loaded, loop, thread, at_once=at_once)
+        return cls.host(ENGINES[engine](model, Settings(Path())), at_once=at_once)
+
+    @classmethod
+    def host(cls, engine: Engine, *, at_once: int) -> HostedAsker:
+        """Give an engine a loop of its own."""
+        loop, stop = asyncio.new_event_loop(), threading.Event()
+        threading.Thread(target=loop.run_forever, name="nadir-engine-loop", daemon=True).start()
+        inner = EngineAsker(engine, loop, owner="scan", stop=stop)
+        inner.at_once = at_once
+        return cls(inner, engine, loop, stop)
 
     def ask(self, instruction: str, views: Sequence[View], options: ScanOptions) -> list[Finding]:
         """Answer windows as EngineAsker does."""
-        return self._asker.ask(instruction, views, options)
+        return self.inner.ask(instruction, views, options)
 
     def close(self) -> None:
         """Stop what runs, free the model and end the loop."""
         self._stop.set()
         asyncio.run_coroutine_threadsafe(self._engine.close(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()

@@ -24,11 +24,20 @@ _NAMES = ("source", "window", "windows", "box_px", "label", "kind", "words", "ar
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """Hold what is the same for every feature of a scan: the CRS of the file, the model, the instruction."""
+    """Hold what is the same for every feature of a scan: the CRS of the file, the model, the instruction.
+
+    `called` is what the source is called in the file; None gives each raster's path.
+    """
 
     crs: str | None
     model: str
     instruction: str
+    called: str | None = None
+
+    def columns(self, feature: Feature) -> dict[str, Any]:
+        """Give what is written beside a feature's geometry."""
+        values = feature.to_columns() | {"model": self.model, "instruction": self.instruction}
+        return values if self.called is None else values | {"source": self.called}
 
 
 def write_features(features: Iterable[Feature], path: Path, temporary: Path, about: About) -> int:
@@ -126,8 +135,7 @@ def _write_geojson(features: Iterable[Feature], path: Path, about: About) -> Non
     with path.open("w", encoding="utf-8") as file:
         file.write(json.dumps(head)[:-1] + ', "features": [')
         for number, feature in enumerate(features):
-            values = feature.to_columns() | {"model": about.model, "instruction": about.instruction}
-            whole = {"type": "Feature", "geometry": _earth(feature, about), "properties": values}
+            whole = {"type": "Feature", "geometry": _earth(feature, about), "properties": about.columns(feature)}
             text = json.dumps(whole, ensure_ascii=False, allow_nan=False)
             file.write((",\n" if number else "\n") + text)
         file.write("\n]}\n")
@@ -157,8 +165,7 @@ def _batches(features: Iterable[Feature], about: About) -> Iterator[list[dict[st
 
 def _row(feature: Feature, about: About) -> dict[str, Any]:
     shape = place(feature, about.crs)
-    own = {"model": about.model, "instruction": about.instruction}
-    return {**feature.to_columns(), **own, "geometry": None if shape is None else shape.wkb}
+    return {**about.columns(feature), "geometry": None if shape is None else shape.wkb}
 
 
 def _at_least_one(batches: Iterator[list[dict[str, Any]]]) -> Iterator[list[dict[str, Any]]]:
