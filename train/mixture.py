@@ -10,8 +10,9 @@ import vlm.compat  # noqa: F401  # isort: skip
 
 import itertools
 import random
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -131,6 +132,10 @@ class Mixture(IterableDataset):
     """Share of conversations about no place that are shown without their images."""
     mask_cells: int = 16
     """Cells a side of the masks that are written as text."""
+    dialect: str = "nadir"
+    """How the model writes places when it is not told otherwise."""
+    others: Mapping[str, float] = field(default_factory=dict)
+    """Other dialects and the shares of the conversations about places that are in them, and say so."""
     span: int = 4
     """Steps whose conversations are drawn together and sorted by length."""
 
@@ -184,9 +189,7 @@ class Mixture(IterableDataset):
         images = [] if blind else self._tiles(conversation.pictures, rng, most=most)
         sizes = [(rgb.shape[1], rgb.shape[0]) for rgb in conversation.pictures]
         hint = conversation.task if rng.random() < HINT_SHARE else None
-        messages = build_conversation(
-            conversation.turns, sizes, notes=[""] * len(images), hint=hint, mask_cells=self.mask_cells
-        )
+        messages = self._render(conversation, sizes, rng, notes=[""] * len(images), hint=hint)
         encoded = self.processor.encode(messages, images, with_labels=True)
         tasks = [TASKS.index(turn.answer.task or conversation.task) for turn in conversation.turns]
         encoded["answer_tasks"] = torch.tensor(tasks)
@@ -197,6 +200,26 @@ class Mixture(IterableDataset):
             share = 1.0 if told or conversation.listed else ORACLE
             encoded["pointer_truth"] = true_numbers(turn, sizes, rng, share=share, ordered=conversation.listed)
         return encoded
+
+    def _render(
+        self,
+        conversation: Conversation,
+        sizes: Sequence[tuple[int, int]],
+        rng: random.Random,
+        *,
+        notes: Sequence[str],
+        hint: Task | None,
+    ) -> list[Message]:
+        """Write a conversation in the model's own dialect or, by their shares, in another."""
+        build = partial(
+            build_conversation, conversation.turns, sizes, notes=notes, hint=hint, mask_cells=self.mask_cells
+        )
+        if self.others and any(turn.regions or turn.answer.regions for turn in conversation.turns):
+            names = [self.dialect, *self.others]
+            shares = [1.0 - sum(self.others.values()), *self.others.values()]
+            if (chosen := rng.choices(names, shares)[0]) != self.dialect:
+                return build(dialect=chosen, told=True)
+        return build(dialect=self.dialect)
 
     def _tiles(self, pictures: Sequence[np.ndarray], rng: random.Random, *, most: int) -> list[TiledImage]:
         budget = TokenBudget(rng.choice((most, most, most, min(most, 5), 1)))
@@ -215,13 +238,20 @@ def build_conversation(
     notes: Sequence[str],
     hint: Task | None = None,
     mask_cells: int | None = None,
+    dialect: str = "nadir",
+    told: bool = False,
 ) -> list[Message]:
-    """Render turns as chat messages in the nadir dialect; the first user message holds the images (one note each)."""
+    """Render turns as chat messages in a dialect; the first user message holds the images (one note each).
+
+    With `told` it also says the dialect, as asking in one that is not the model's own does.
+    """
     messages: list[Message] = []
     for number, turn in enumerate(turns):
-        words = render_text(turn.instruction, turn.regions, sizes=sizes)
-        answer = render_text(turn.answer.template, turn.answer.regions, sizes=sizes, mask_cells=mask_cells)
-        first = user_message(with_hint(words, hint), notes)
+        words = render_text(turn.instruction, turn.regions, sizes=sizes, dialect=dialect)
+        answer = render_text(
+            turn.answer.template, turn.answer.regions, sizes=sizes, mask_cells=mask_cells, dialect=dialect
+        )
+        first = user_message(with_hint(words, hint, dialect=dialect if told else None), notes)
         messages += [
             first if number == 0 else {"role": "user", "content": words},
             {"role": "assistant", "content": answer},

@@ -52,6 +52,7 @@ from train.runs import Ledger, Run, checkpoint_bytes, settings_of
 from train.speed import Speed, find_speed
 from train.steps import StepResult, seed_step, take_step
 from train.trackers import open_trackers
+from vlm.dialects import get_dialect
 from vlm.errors import InputError
 from vlm.model import NadirForConditionalGeneration
 from vlm.processor import NadirProcessor
@@ -95,6 +96,9 @@ class SftConfig:
     """Whether answers are learned; without them the pointer alone is, on conversations about places, in less time."""
     bf16: bool = False
     """Multiply matrices in bfloat16 (weights and optimizer stay float32): twice as fast where the processor has it."""
+    dialects: tuple[str, ...] = ()
+    """Other dialects than the model's that it is taught beside, each with its share of the conversations about places,
+    such as qwen3:0.1,geochat:0.1."""
     place_weight: float = 3.0
     """Weight of a token between brackets, a coordinate, beside that of a word of an answer as long."""
     pack_tokens: int | None = None
@@ -177,7 +181,10 @@ def train_sft(
     progress = open_progress(config, out, spent, listeners) if run.first else None
     speed = measure_by(model, engine, config) if run.first else None
     blind = BLIND_SHARE if config.answers else 0.0
-    mixture = Mixture(feeds, processor, config.batch, config.seed, cells=cells, blind=blind)
+    dialect, others = model.config.dialect, read_dialects(config.dialects)
+    mixture = Mixture(
+        feeds, processor, config.batch, config.seed, cells=cells, blind=blind, dialect=dialect, others=others
+    )
     set_training(model)
     for pieces, wait_s in load_steps(mixture, engine, config, first=step):
         started = started or time.monotonic()
@@ -270,6 +277,21 @@ def load_steps(
         for step in steps:
             yield step, wait_s
             wait_s = 0.0
+
+
+def read_dialects(given: Sequence[str]) -> dict[str, float]:
+    """Read `name:share` pairs; raises InputError where a share is none or they are more than all, GeometryError for an
+    unknown name."""
+    found: dict[str, float] = {}
+    for text in given:
+        name, _, share = text.partition(":")
+        try:
+            found[get_dialect(name).name] = float(share)
+        except ValueError as error:
+            raise InputError(f"dialects has {text!r}: expected a name and a share, such as qwen3:0.1") from error
+    if not all(0 < share <= 1 for share in found.values()) or sum(found.values()) > 1:
+        raise InputError(f"dialects={','.join(given)}: shares lie between 0 and 1, and together are at most 1")
+    return found
 
 
 def set_training(model: NadirForConditionalGeneration) -> None:

@@ -97,8 +97,10 @@ class Prompter:
         moved = tuple(_in_view(region, view) for given in request.regions for region in _regions(given, view))
         slots = " ".join(f"{{{_slot(region)}:{index}}}" for index, region in enumerate(moved))
         instruction = escape_braces(self.processor.escape(request.instruction))
-        text = with_hint(instruction, request.task, regions=slots)
-        return render_text(text, moved, sizes=view.sizes, dialect=self.dialect_of(request))
+        dialect = self.dialect_of(request)
+        other = dialect if dialect != self.config.dialect else None
+        text = with_hint(instruction, request.task, regions=slots, dialect=other)
+        return render_text(text, moved, sizes=view.sizes, dialect=dialect)
 
     def require_room(self, prompt_tokens: int, request: Request, view: View) -> None:
         """Raise InstructionError where prompt and answer are longer than what the language model can read."""

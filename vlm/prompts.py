@@ -27,6 +27,9 @@ TASK_HINTS: dict[Task, str] = {
     "chat": "",
 }
 
+DIALECT_HINT = "Write places as {} does."
+"""What is said to a model that was taught several dialects (train/mixture.py) where another than its own is wanted."""
+
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
     "{% if message['content'] is string %}{{ message['content'] }}{% else %}"
@@ -45,19 +48,18 @@ def escape_control_tokens(text: str, tokens: Iterable[str]) -> str:
     return re.sub(pattern, lambda found: found[0][0] + WORD_JOINER + found[0][1:], text) if pattern else text
 
 
-def with_hint(instruction: str, task: Task | None, *, regions: str = "") -> str:
-    """Append the text of the regions that an instruction speaks about, and the hint of a task.
+def with_hint(instruction: str, task: Task | None, *, regions: str = "", dialect: str | None = None) -> str:
+    """Append the text of the regions that an instruction speaks about, and the hints of a task and of a dialect.
 
-    Raises InstructionError when the instruction is empty or the task unknown.
+    `dialect` is one that is not the model's own. Raises InstructionError when the instruction is empty or the task
+    unknown.
     """
     if not instruction.strip():
         raise InstructionError('the instruction is empty: say what you want to know, such as "Where are the ships?"')
-    asked = f"{instruction.strip()} {regions}".strip()
-    if task is None:
-        return asked
-    if task not in TASKS:
+    if task is not None and task not in TASKS:
         raise InstructionError(f"task {task!r} is unknown: known tasks are {', '.join(TASKS)}")
-    return f"{asked} {TASK_HINTS[task]}".strip()
+    hints = ("" if task is None else TASK_HINTS[task], DIALECT_HINT.format(dialect) if dialect else "")
+    return " ".join(part for part in (instruction.strip(), regions, *hints) if part)
 
 
 def user_message(text: str, notes: Sequence[str], *, dates: int | None = None) -> Message:
