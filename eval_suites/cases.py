@@ -120,6 +120,8 @@ def _parse_line(path: Path, number: int, line: str) -> dict[str, Any]:
 
 def _read_case(path: Path, number: int, row: dict[str, Any]) -> Case:
     try:
+        regions = tuple(Region(parse_geometry(entry), entry["phrase"]) for entry in row["regions"])
+        form, phrase = _form_of(regions) if not row["answers"] else ("", "")
         return Case(
             id=row["id"],
             group=row["group"],
@@ -129,7 +131,16 @@ def _read_case(path: Path, number: int, row: dict[str, Any]) -> Case:
             instruction=row["instruction"],
             category=row["category"],
             answers=tuple(row["answers"]),
-            regions=tuple(Region(parse_geometry(entry), entry["phrase"]) for entry in row["regions"]),
+            regions=regions,
+            form=form,
+            phrase=phrase,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path} line {number} is no case ({type(error).__name__}: {error}): write it again") from error
+
+
+def _form_of(regions: tuple[Region, ...]) -> tuple[Form, str]:
+    """Say which geometry of what is asked for where the target is one box, so that any dialect can word it."""
+    if len(regions) != 1 or not isinstance(regions[0].geometry, HBB | OBB):
+        return "", ""
+    return ("box" if isinstance(regions[0].geometry, HBB) else "obb"), regions[0].phrase

@@ -22,6 +22,7 @@ from eval_suites.baselines import BLIND
 from eval_suites.cases import Case, CaseFile, count_groups, pick_cases
 from eval_suites.measure import Measure, Value, build_mean, row_shares, score_gain, score_measure, score_measures
 from eval_suites.models.answerer import Answerer
+from eval_suites.models.wording import word_prompt
 from eval_suites.probes import Probe, probe_case, survives
 from eval_suites.rules.rule import Number
 from eval_suites.scored import Scored
@@ -86,7 +87,7 @@ def run_suite(
     asking = _Asking(suite, file, answerer, folder, config, track)
     asking.score(cases[:1], [""])
     identity = {"suite": suite.name, "cases": file.digest, "model": answerer.digest, "tokens": suite.max_new_tokens}
-    _claim(folder, identity)
+    _claim(folder, identity | _wording(file.cases, answerer.dialect))
     answerer.begin(folder)
     outputs = {SAMPLES: asking.ask(cases, SAMPLES, running=suite.running)}
     if answerer.sees and config.blind:
@@ -98,7 +99,7 @@ def run_suite(
     judged = {name: asking.score(cases, told) for name, told in outputs.items()}
     for name, told in outputs.items():
         keep_beyond(folder / name, cases)
-        write_samples(folder / name, cases, told, judged[name], headline=suite.headline)
+        write_samples(folder / name, cases, told, judged[name], headline=suite.headline, dialect=answerer.dialect)
     result = {
         **_describe(suite, file, cases),
         **_numbers(suite, file, cases, judged),
@@ -110,7 +111,9 @@ def run_suite(
     return result
 
 
-def write_samples(path: Path, cases: Sequence[Case], outputs: Outputs, scored: Scored, *, headline: str) -> None:
+def write_samples(
+    path: Path, cases: Sequence[Case], outputs: Outputs, scored: Scored, *, headline: str, dialect: str = "nadir"
+) -> None:
     """Write one line a case: prompt, raw output, what the scorer made of it, and its share of the headline's sums."""
     shares = row_shares(scored.find(headline), len(cases))
     lines = [
@@ -119,7 +122,7 @@ def write_samples(path: Path, cases: Sequence[Case], outputs: Outputs, scored: S
                 "id": case.id,
                 "group": case.group,
                 "category": case.category,
-                "prompt": case.instruction,
+                "prompt": word_prompt(case, dialect),
                 "output": output,
                 **asdict(row),
                 **({} if share is None else {"share": share}),
@@ -248,6 +251,14 @@ def _claim(folder: Path, identity: dict[str, Any]) -> None:
     if back.is_dir() and _move(back, folder):
         LOG.info("%s goes on with the answers of an earlier run", folder)
     write_text(path, told)
+
+
+def _wording(cases: Sequence[Case], dialect: str) -> dict[str, str]:
+    """Give a digest of the prompts where a dialect words them in its own way; nothing where they are the cases' own."""
+    prompts = [word_prompt(case, dialect) for case in cases]
+    if prompts == [case.instruction for case in cases]:
+        return {}
+    return {"wording": hashlib.sha256("\n".join(prompts).encode()).hexdigest()[:16]}
 
 
 def _earlier(folder: Path, told: str) -> Path:

@@ -18,6 +18,7 @@ from typing import Any
 from eval_suites.cases import Case
 from eval_suites.measure import Measure
 from eval_suites.models.answerer import Answerer
+from eval_suites.models.wording import word_prompt
 from eval_suites.scored import Training
 from eval_suites.suites.suite import Suite
 from vlm.output import write_text
@@ -59,7 +60,8 @@ def ask_sweep(sweep: Sweep, answerer: Answerer, *, tokens: int, batch: int | Non
             outputs = answerer.ask(some, max_new_tokens=tokens, blind=sweep.blind)
             for done, (case, output) in enumerate(zip(some, outputs, strict=True), start=start + 1):
                 known[case.id] = shared[words(case)] = output
-                file.write(json.dumps({"id": case.id, "prompt": case.instruction, "output": output}) + "\n")
+                prompt = word_prompt(case, answerer.dialect)
+                file.write(json.dumps({"id": case.id, "prompt": prompt, "output": output}) + "\n")
                 file.flush()
                 score = sweep.running(ordered, known, done) if sweep.running else ""
                 track(sweep.title, done, len(ordered), score)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import vlm.compat  # noqa: F401  # isort: skip
 
 import hashlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from vlm.answer import Nadir, Request
 from vlm.errors import CheckpointError
 from vlm.model_dir import BUILT_IN
 
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
 
 class CheckpointAnswerer:
     """Answer cases with a checkpoint directory, the built-in one by default; its digest covers weights and config."""
@@ -24,11 +27,9 @@ class CheckpointAnswerer:
     sees = True
 
     def __init__(self, folder: Path | None = None, *, name: str | None = None, device: str = "cpu") -> None:
-        place = folder or BUILT_IN
         logging.disable_progress_bar()
         self._nadir = Nadir.from_pretrained(folder, device=device)
-        self.name = name or (f"nadir-{BUILT_IN.name}" if folder is None else place.name)
-        self.digest = _digest(place)
+        self.name, self.digest = name_checkpoint(folder, name)
         self.dialect: str = self._nadir.model.config.dialect
         self.facts: dict[str, object] = {"dialect": self.dialect}
 
@@ -50,6 +51,20 @@ class CheckpointAnswerer:
 
     def close(self) -> None:
         """Do nothing: a checkpoint has nothing under way."""
+
+
+def find_checkpoint(spec: str | None) -> Path | None:
+    """Give the folder that a path or hub id names, none for the built-in checkpoint; raises CheckpointError."""
+    path = Path(spec) if spec else None
+    if path and not path.exists() and _HUB_ID.fullmatch(str(spec)):
+        return fetch_checkpoint(str(spec))
+    return path
+
+
+def name_checkpoint(folder: Path | None, name: str | None) -> tuple[str, str]:
+    """Give what a checkpoint is called in the results, and the digest of its weights and configuration."""
+    usual = f"nadir-{BUILT_IN.name}" if folder is None else folder.name
+    return name or usual, _digest(folder or BUILT_IN)
 
 
 def fetch_checkpoint(hub_id: str) -> Path:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from eval_suites.models.answerer import Answerer
 from eval_suites.models.fakes import FakeAnswerer
 from vlm.dialects import get_dialect
+from vlm.errors import DataError
 
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+if TYPE_CHECKING:
+    from eval_suites.models.towers import Towers
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +50,37 @@ def find_model(spec: str | None, options: ModelOptions) -> Answerer:
         from eval_suites.models.predictions import PredictionAnswerer
 
         return PredictionAnswerer(path, name=options.name, dialect=options.dialect or "nadir")
-    from eval_suites.models.checkpoint import CheckpointAnswerer, fetch_checkpoint
+    from eval_suites.models.checkpoint import CheckpointAnswerer, find_checkpoint
 
-    if path and not path.exists() and _HUB_ID.fullmatch(str(spec)):
-        path = fetch_checkpoint(str(spec))
-        return CheckpointAnswerer(path, name=options.name or spec, device=options.device)
-    return CheckpointAnswerer(path, name=options.name, device=options.device)
+    folder = find_checkpoint(spec)
+    return CheckpointAnswerer(folder, name=options.name or (spec if folder != path else None), device=options.device)
+
+
+def find_towers(spec: str | None, options: ModelOptions, *, protocol: str) -> Answerer:
+    """Build what answers by the towers of the checkpoint that `spec` names (None: the built-in one).
+
+    Files of predictions and fakes answer as ever; DataError for an endpoint, which has no towers.
+    """
+    if spec and (spec.startswith("fake:") or Path(spec).is_file()):
+        return find_model(spec, options)
+    from eval_suites.models.towers import TowerAnswerer
+
+    return TowerAnswerer(load_towers(spec, options), protocol=protocol)
+
+
+def load_towers(spec: str | None, options: ModelOptions) -> Towers:
+    """Load the towers of the checkpoint that `spec` names (None: the built-in one); DataError for what has none."""
+    if spec and (spec.startswith(("http://", "https://", "fake:")) or Path(spec).is_file()):
+        raise DataError(
+            f"{spec} gives no embeddings: name a checkpoint, or write scores or embeddings to a file and use python -m "
+            "eval_suites score FILE"
+        )
+    from eval_suites.models.checkpoint import find_checkpoint
+    from eval_suites.models.towers import Towers
+
+    folder = find_checkpoint(spec)
+    name = options.name or (spec if spec and folder != Path(spec) else None)
+    return Towers(folder, name=name, device=options.device)
 
 
 def _build_served(spec: str, options: ModelOptions) -> Answerer:

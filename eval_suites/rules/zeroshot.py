@@ -62,8 +62,11 @@ def rs5m_templates() -> tuple[str, ...]:
 def build_prompts(
     classes: Sequence[str], templates: Sequence[str], *, words: Mapping[str, str] = MappingProxyType({})
 ) -> list[list[str]]:
-    """Write the descriptions of each class: its own words (EUROSAT_WORDS), or its name in lower case with blanks."""
-    names = [words.get(name, re.sub(r"[_/]+", " ", name).strip().lower()) for name in classes]
+    """Write the descriptions of each class: its own words (EUROSAT_WORDS, names compared without case and blanks), or
+    its name in lower case with blanks.
+    """
+    known = {_plain(name): text for name, text in words.items()}
+    names = [known.get(_plain(name)) or re.sub(r"[_/]+", " ", name).strip().lower() for name in classes]
     return [[template.format(name) for template in templates] for name in names]
 
 

@@ -34,6 +34,7 @@ from eval_suites.suites import (
     vleo,
     vrsbench,
     xlrs,
+    zeroshot,
 )
 from eval_suites.suites.benchmark import Benchmark
 from eval_suites.suites.files_alone import FILES_ALONE, FileSuite
@@ -75,7 +76,7 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
         embeddings.RSITMD,
         embeddings.RSICD,
         embeddings.UCM,
-        embeddings.ZEROSHOT,
+        zeroshot.BENCHMARK,
         change_captions.LEVIR,
         change_captions.DUBAI,
         change_captions.SECOND,

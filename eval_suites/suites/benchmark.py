@@ -42,7 +42,7 @@ class Benchmark:
     folder. `tokens` bounds an answer. `rule` is its name among the rules where that is another. `translate` gives a
     rule its prediction and target from a model's text. `prepare` writes images that the files hold packed. `slow`: too
     slow to score while asking. `needs`: by protocol, the file that it cannot do without, and what to say about it.
-    `refusal`: why no model of text can be asked.
+    `towers`: the embeddings of a checkpoint answer, not its words. `refusal`: why no model of text can be asked.
     """
 
     name: str
@@ -60,6 +60,7 @@ class Benchmark:
     prepare: Callable[[Folder, Iterable[Case]], None] | None = None
     slow: bool = False
     needs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    towers: bool = False
     refusal: str = ""
 
     def open(self, root: Path) -> Folder:
@@ -80,6 +81,10 @@ class Benchmark:
         digest = hashlib.sha256(repr([(c.id, c.instruction, c.phrase, c.images) for c in questions.cases]).encode())
         file = CaseFile(self.name, questions.split, questions.training, questions.cases, digest.hexdigest()[:16])
         return file, questions
+
+    def protocol(self, name: str | None) -> str:
+        """Give the own name of a protocol, the default for none; DataError lists the protocols."""
+        return find_rule(self.rule or self.name, name).protocol
 
     def suite(self, questions: Questions, *, protocol: str | None = None, judge: Judge | None = None) -> Suite:
         """Build the suite that scores these questions by a protocol; DataError lists the protocols."""

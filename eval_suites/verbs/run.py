@@ -24,12 +24,13 @@ from eval_suites.cases import Case, CaseFile, load_cases, pick_cases
 from eval_suites.images import require_images
 from eval_suites.leaderboard import headline_words
 from eval_suites.models.answerer import Answerer
-from eval_suites.models.find import find_model
+from eval_suites.models.find import find_model, find_towers
 from eval_suites.models.options import add_model_options, read_model_options
 from eval_suites.pages import write_page
 from eval_suites.probes import find_probes
 from eval_suites.progress import Progress
 from eval_suites.rules.judge import build_judge
+from eval_suites.rules.registry import find_rule
 from eval_suites.run import LIMIT_SEED, RunConfig, run_suite
 from eval_suites.suites import BENCHMARKS, LABELLED, SUITES, Suite, find_benchmark, find_suite
 from vlm.errors import DataError
@@ -39,10 +40,11 @@ LOG = logging.getLogger("nadir.eval")
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Hold one suite with its cases."""
+    """Hold one suite with its cases, and the protocol where a checkpoint's towers answer."""
 
     suite: Suite
     file: CaseFile
+    towers: str = ""
 
 
 def add_run_options(verbs: Any) -> None:
@@ -67,12 +69,13 @@ def add_run_options(verbs: Any) -> None:
 
 def run_jobs(given: argparse.Namespace) -> dict[str, Any]:
     """Run the suites asked for, one after the other, with one model; give their headlines beside the baselines."""
+    if given.data and given.suite in BENCHMARKS and BENCHMARKS[given.suite].refusal and BENCHMARKS[given.suite].towers:
+        return _retrieve(given)
     jobs = [_benchmark_job(given)] if given.data else list(_case_jobs(given))
-    answerer = find_model(given.model, read_model_options(given))
-    facts = {
-        "commit": find_commit(),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {given.device}",
-    }
+    options = read_model_options(given)
+    towers = jobs[0].towers
+    answerer = find_towers(given.model, options, protocol=towers) if towers else find_model(given.model, options)
+    facts = _facts(given)
     headlines = {}
     try:
         for job in jobs:
@@ -83,6 +86,26 @@ def run_jobs(given: argparse.Namespace) -> dict[str, Any]:
     finally:
         answerer.close()
     return headlines
+
+
+def _retrieve(given: argparse.Namespace) -> dict[str, Any]:
+    """Score a checkpoint's towers on a suite of retrieval."""
+    from eval_suites.models.find import load_towers
+    from eval_suites.retrieve import load_pairs, run_retrieval
+
+    benchmark = find_benchmark(given.suite)
+    rule = find_rule(benchmark.name, given.protocol)
+    pairs = load_pairs(benchmark.open(given.data), limit=given.limit)
+    towers = load_towers(given.model, read_model_options(given))
+    with Progress() as progress:
+        result = run_retrieval(benchmark.name, rule, pairs, towers, given.out, facts=_facts(given), track=progress.step)
+    LOG.info("%s", headline_words(result))
+    return {benchmark.name: _headline(result)}
+
+
+def _facts(given: argparse.Namespace) -> dict[str, Any]:
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {given.device}"
+    return {"commit": find_commit(), "machine": machine}
 
 
 def _headline(result: dict[str, Any]) -> dict[str, Any]:
@@ -122,7 +145,7 @@ def _benchmark_job(given: argparse.Namespace) -> Job:
     if benchmark.prepare:
         benchmark.prepare(folder, chosen)
     require_images(chosen, where=f"{benchmark.get}; or leave their questions out with --skip-missing")
-    return Job(suite, file)
+    return Job(suite, file, benchmark.protocol(given.protocol) if benchmark.towers else "")
 
 
 def _case_jobs(given: argparse.Namespace) -> Iterator[Job]:

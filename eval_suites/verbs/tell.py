@@ -22,17 +22,14 @@ def render_list(given: argparse.Namespace) -> str:
     """Give a line a suite: name, what it is, and its protocols or headline, by what it is run on."""
     if given.cases:
         return "".join(f"{name}\n" for name in SUITES)
-    asked = [benchmark for benchmark in BENCHMARKS.values() if not benchmark.refusal]
-    scored = [benchmark for benchmark in BENCHMARKS.values() if benchmark.refusal]
     lines = ["run on the public sample data (--cases):"]
     lines += [f"{suite.name:18} {suite.title}: {suite.headline}" for suite in SUITES.values()]
     lines += ["", "run on the cases that nadir finetune writes of your own labels (--cases):"]
     lines += [f"{suite.name:18} {suite.title}: {suite.headline}" for suite in LABELLED.values()]
     lines += ["", "run on a benchmark's official files (--data), and scored from files of answers:"]
-    lines += [f"{one.name:18} {one.title}: {_protocols(one.rule or one.name)}" for one in asked]
+    lines += [f"{one.name:18} {one.title}: {_protocols(one.rule or one.name)}" for one in BENCHMARKS.values()]
     lines += ["", "scored from files alone (python -m eval_suites score FILE --suite NAME); no model is asked:"]
-    titles = {one.name: one.title for one in scored} | {one.name: one.title for one in FILES_ALONE.values()}
-    lines += [f"{name:18} {title}: {_protocols(name)}" for name, title in titles.items()]
+    lines += [f"{name:18} {suite.title}: {_protocols(name)}" for name, suite in FILES_ALONE.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -70,7 +67,8 @@ def _describe_benchmark(benchmark: Benchmark) -> str:
     lines = [f"{benchmark.name}: {benchmark.title}", "", benchmark.about.strip(), ""]
     lines += [f"data      {benchmark.layout}", f"from      {benchmark.get}", f"licence   {benchmark.licence}"]
     if benchmark.refusal:
-        lines += [f"scored    python -m eval_suites score FILE --suite {benchmark.name}; no model is asked"]
+        lines += ["asked     the two towers of a checkpoint; baseline a random ranking"]
+        lines += [f"scored    also python -m eval_suites score FILE --suite {benchmark.name}"]
     else:
         lines += [f"baselines blind, {', '.join(baseline.name for baseline in benchmark.baselines) or 'none'}"]
         lines += [f"probes    {', '.join(benchmark.probes) or 'none'}"]

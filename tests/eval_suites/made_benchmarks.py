@@ -185,6 +185,12 @@ def make_vleo(root: Path) -> None:
         write_picture(root / f"{n}.png", seed=n)
 
 
+def make_zeroshot(root: Path) -> None:
+    for number, name in enumerate(("aGrass", "bRiverLake")):
+        for n in range(2):
+            write_picture(root / "RSSCN7" / name / f"{name[0]}{n}.png", seed=2 * number + n)
+
+
 MAKERS: dict[str, Callable[[Path], None]] = {
     "xlrs": make_xlrs,
     "mme-rs": make_mme,
@@ -220,4 +226,5 @@ MAKERS: dict[str, Callable[[Path], None]] = {
     "rsvlm-qa": make_rsvlm,
     "geobench": make_geobench,
     "vleo": make_vleo,
+    "zeroshot": make_zeroshot,
 }

@@ -204,7 +204,7 @@ def test_describe_tells_all_protocols_and_published_numbers(capsys: pytest.Captu
         assert all(f"  {rule.protocol}: headline {rule.headline}; {rule.source}" in told for rule in rules_of(name))
         assert f"from      {suite.get}" in told
         assert "data      " in told
-        alone = name in FILES_ALONE or bool(BENCHMARKS[name].refusal)
+        alone = name in FILES_ALONE
         assert (f"score FILE --suite {name}; no model is asked" in told) == alone
     main(["describe", "dior-rsvg"])
     assert "LPVA: Pr@.5 0.8227" in capsys.readouterr().out
@@ -220,7 +220,7 @@ def test_list_names_every_suite_that_has_a_rule_and_says_how_it_is_scored(
     named = [{line.split()[0] for line in lines} for lines in (own, run, alone)]
     assert named[0] == set(SUITES)
     assert [line.split()[0] for line in labelled] == list(LABELLED)
-    assert named[1] == set(ASKED)
+    assert named[1] == set(BENCHMARKS)
     assert named[1] | named[2] == {suite for suite, _ in RULES}
     assert not named[1] & named[2]
     for verb in (["describe", "dior-rvsg"], ["run", "xbd", "--data", str(tmp_path)]):
