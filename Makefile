@@ -137,7 +137,9 @@ format: $(INSTALLED) ## let ruff format and fix what it can
 
 .PHONY: eval
 eval: $(INSTALLED) ## score a model (SUITE=xlrs DATA=~/xlrs MODEL=folder or http://host:8000/v1 LIMIT=200 PROTOCOL=official)
-	@if [ "$(SUITE)" != all ] && ! $(PY) -m eval_suites list --cases | grep -qx -- "$(SUITE)"; then \
+	@own=$$($(PY) -m eval_suites list --cases | grep -x -- "$(SUITE)"); \
+	case "$(SUITE)" in rsvqa-*) [ -d "$(DATA)/rsvqa" ] && [ -z "$(PROTOCOL)" ] || own=;; esac; \
+	if [ "$(SUITE)" != all ] && [ -z "$$own" ]; then \
 	  exec $(PY) -m eval_suites run $(SUITE) --data "$(DATA)" --out out/eval/own $(RUN_ARGS); \
 	fi; \
 	$(PY) -m data_engine.cases $(SUITE) $(DATA) out/eval/cases && \
