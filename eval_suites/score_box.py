@@ -18,7 +18,7 @@ from eval_suites.measure import Measure, build_mean
 from eval_suites.rules.ties import HIT, overlap_ties
 from eval_suites.scored import Row, Scored, Scorer, Training, score_rates
 from vlm.codecs import ParsedText, parse_text
-from vlm.geometry import Geometry, iou, to_hbb, to_obb
+from vlm.geometry import OBB, Geometry, iou, to_hbb, to_obb
 
 THRESHOLD = 0.5
 CONVERT: dict[str, Callable[[Geometry], Geometry]] = {"box": to_hbb, "obb": to_obb}
@@ -69,8 +69,17 @@ def _judge(case: Case, output: str, dialect: str, kind: str) -> Row:
     target = case.regions[0].geometry
     clipped = any(issue.kind == "clipped" for issue in parsed.issues)
     if not parsed.regions:
-        return Row("", str(target), 0.0, "no region in the text", unparsed=True, clipped=clipped)
+        return Row("", write_geometry(target), 0.0, "no region in the text", unparsed=True, clipped=clipped)
     found = CONVERT[kind](parsed.regions[0].geometry)
     value = iou(found, target)
     more = f", the first of {len(parsed.regions)} regions" if len(parsed.regions) > 1 else ""
-    return Row(str(found), str(target), value, f"IoU {value:.3f}{more}", clipped=clipped)
+    return Row(write_geometry(found), write_geometry(target), value, f"IoU {value:.3f}{more}", clipped=clipped)
+
+
+def write_geometry(geometry: Geometry) -> str:
+    """Write a box or an oriented box in words: its numbers in pixels of the image, the angle in degrees."""
+    if isinstance(geometry, OBB):
+        sides = f"{geometry.cx:.1f}, {geometry.cy:.1f}, {geometry.w:.1f} x {geometry.h:.1f}"
+        return f"oriented box {sides}, {geometry.angle_deg:.1f} degrees"
+    box = to_hbb(geometry)
+    return f"box {box.x1:.1f}, {box.y1:.1f}, {box.x2:.1f}, {box.y2:.1f}"

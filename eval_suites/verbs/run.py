@@ -154,7 +154,9 @@ def _case_jobs(given: argparse.Namespace) -> Iterator[Job]:
     if given.cases is None:
         raise DataError(f"{given.suite} needs its data: name the folder with --data, or its case file with --cases")
     if given.protocol not in (None, "official", "default"):
-        raise DataError(f"{given.suite} has one protocol: --protocol goes with --data and a benchmark")
+        raise DataError(
+            f"{given.suite} has one protocol on the sample data: --protocol goes with --data and a benchmark"
+        )
     for name in _chosen(given.suite, given.cases):
         yield Job(find_suite(name), load_cases(_case_path(given.cases, name)))
 
