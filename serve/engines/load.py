@@ -82,7 +82,7 @@ def load_vllm(model: Path | None, settings: Settings, choice: VllmChoice | None 
         from vlm.prompter import Prompter
 
         prompter = Prompter(NadirConfig.from_pretrained(folder), NadirProcessor.from_pretrained(folder))
-        upstreams = [_started(started, name_of(model))] if started else [_running(url) for url in choice.upstreams]
+        upstreams = [reach_process(started, name_of(model))] if started else [_running(url) for url in choice.upstreams]
         return VllmEngine(prompter, upstreams, name=name_of(model), adapters=tuple(adapters), limits=settings.limits)
     except BaseException:
         if started is not None:
@@ -134,7 +134,8 @@ def _log(settings: Settings) -> Path:
     return settings.data / "vllm.log"
 
 
-def _started(process: VllmProcess, name: str) -> Upstream:
+def reach_process(process: VllmProcess, name: str) -> Upstream:
+    """Reach a vLLM that was started here."""
     import httpx2
 
     from serve.engines.vllm import TIMEOUT, Upstream

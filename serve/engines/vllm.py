@@ -66,10 +66,10 @@ class VllmEngine:
     ) -> None:
         bounds = limits or Limits()
         self.name, self.adapters = name, tuple(adapters)
-        self._prompter, self._upstreams = prompter, tuple(upstreams)
+        self._prompter, self.upstreams = prompter, tuple(upstreams)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="nadir-read")
         self._turns = Turns(
-            at_once=_AT_ONCE * len(self._upstreams), waiting=bounds.waiting, per_owner=bounds.open_per_key
+            at_once=_AT_ONCE * len(self.upstreams), waiting=bounds.waiting, per_owner=bounds.open_per_key
         )
 
     def load(self) -> Load:
@@ -97,7 +97,7 @@ class VllmEngine:
     async def close(self) -> None:
         """Close the connections, and end what was started."""
         self._readers.shutdown(wait=False, cancel_futures=True)
-        for upstream in self._upstreams:
+        for upstream in self.upstreams:
             await upstream.http.aclose()
             if upstream.process is not None:
                 await asyncio.to_thread(upstream.process.stop)
@@ -121,7 +121,7 @@ class VllmEngine:
     @asynccontextmanager
     async def _chosen(self) -> AsyncIterator[Upstream]:
         """Choose the vLLM with the fewest answers in work; BusyError where none is ready."""
-        ready = [upstream for upstream in self._upstreams if upstream.ready]
+        ready = [upstream for upstream in self.upstreams if upstream.ready]
         if not ready:
             raise BusyError("vLLM is being started again: ask again in a few seconds")
         upstream = min(ready, key=lambda one: one.running)

@@ -63,6 +63,9 @@ def vllm_arguments(
     if adapters:
         ranks = [require_adapter(path) for path in adapters.values()]
         arguments += ["--enable-lora", "--max-lora-rank", str(_rank_bound(max(ranks)))]
+        # One slot more than adapters: on CPUs vLLM gives a question without an adapter the last slot's when it is
+        # answered beside questions with one, and an empty slot adds nothing.
+        arguments += ["--max-loras", str(len(adapters) + 1)]
         arguments += ["--lora-modules", *(f"{key}={path}" for key, path in adapters.items())]
     return [*arguments, *more]
 
