@@ -52,7 +52,7 @@ export class App {
       onPick: (turn, number) => this.goToRegion(turn, number),
       onShow: (turn) => this.showTurn(turn),
       onSave: (turn, format) => void this.save(turn, format),
-      onAgain: (turn) => void this.ask(turn.question, turn.shapes, turn.options, turn.follow),
+      onAgain: (turn) => void this.ask(turn.question, turn.shapes, turn.options, turn),
       onBusy: (busy) => this.composer.setBusy(busy),
       onAnswer: (turn) => this.answered(turn),
     })
@@ -81,15 +81,19 @@ export class App {
 
   /** Ask the server what it has. */
   async start(): Promise<void> {
+    document.body.setAttribute('aria-busy', 'true')
     try {
-      find('#model').textContent = await this.server.greet()
+      const models = await this.server.greet()
+      find('#model').textContent = models[0] ?? ''
+      this.composer.setModels(models)
       await this.panel.load()
+      this.earlier.render(null)
+      if (!this.rasters.length) this.composer.setDates(0)
     } catch (error) {
       if (!(error instanceof Refusal && error.needsKey)) this.notices.fault(wordsOf(error))
-      return
+    } finally {
+      document.body.setAttribute('aria-busy', 'false')
     }
-    this.earlier.render(null)
-    if (!this.rasters.length) this.composer.setDates(0)
   }
 
   /** Show rasters and begin a conversation about them. */
@@ -190,31 +194,26 @@ export class App {
     }))
     if (shapes.length) options.regions = shapes.map(({ said }) => said)
     this.composer.setShapes([])
-    void this.ask(wish.words, shapes, options, wish.follow)
+    void this.ask(wish.words, shapes, options, wish)
   }
 
   private async ask(
     words: string,
     shapes: Turn['shapes'],
     options: Question['options'],
-    follow: boolean,
+    { follow, model }: Pick<Turn, 'follow' | 'model'>,
   ): Promise<void> {
+    if (this.chat.busy) return
+    const id = crypto.getRandomValues(new Uint32Array(1)).join()
     const turn: Turn = {
-      id: crypto.getRandomValues(new Uint32Array(1)).join(),
-      question: words,
-      shapes,
-      options,
-      follow,
-      state: 'asking',
-      text: '',
-      answer: null,
-      problem: null,
+      ...{ id, question: words, shapes, options, follow, model },
+      ...{ state: 'asking', text: '', answer: null, problem: null },
     }
     this.composer.offer(false)
     this.stage.showAnswer(null)
     this.chat.setShown(turn)
     this.drawAsked()
-    await this.chat.ask({ words, images: this.rasters.map(({ id }) => id), options }, turn, follow)
+    await this.chat.ask({ words, images: this.rasters.map((raster) => raster.id), options, model }, turn, follow)
     this.earlier.render(this.chat.conversation?.id ?? null)
   }
 

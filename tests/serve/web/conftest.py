@@ -104,7 +104,7 @@ def server(engine: ToldEngine, tmp_path_factory: pytest.TempPathFactory) -> Iter
 @pytest.fixture
 def context(chromium: Browser) -> Iterator[BrowserContext]:
     with chromium.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce") as context:
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(120_000)
         yield context
 
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import ConsoleMessage, Locator, Page
+from playwright.sync_api import ConsoleMessage, FloatRect, Locator, Page
 
 RED = (0xFF, 0x5A, 0x5F)  # the first colour of regions
 TEAL = (0x2D, 0xD4, 0xBF)
 EXPECTED_COMPLAINTS = ("the server responded with a status of 4", "willReadFrequently", "No map visible")
+OVER_THE_MAP = ".tools, .zoom, .foot, .date, .swipe"
 Box = tuple[int, int, int, int]
 
 
@@ -24,7 +25,7 @@ class MapPage:
         page.on("console", self._hear)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
-    def open(self, url: str, *, ready: str = "#model:not(:empty)") -> None:
+    def open(self, url: str, *, ready: str = "body[aria-busy=false]") -> None:
         self.page.goto(url)
         self.page.wait_for_selector(ready)
 
@@ -33,9 +34,9 @@ class MapPage:
         before = self.page.locator(".raster").count()
         self.page.set_input_files("#file", [str(path) for path in paths])
         self.page.wait_for_function(
-            "count => document.querySelectorAll('.raster').length === count && document.querySelector('.chosen')",
-            arg=before + len(paths),
+            "count => document.querySelectorAll('.raster').length === count", arg=before + len(paths)
         )
+        self.page.wait_for_selector("#question:enabled")
         self.settle()
 
     def ask(self, words: str) -> Locator:
@@ -51,6 +52,7 @@ class MapPage:
 
     def settle(self) -> None:
         """Wait until two pictures of the map, a moment apart, are the same."""
+        self.page.wait_for_selector("#map[aria-busy=false]")
         last = b""
         for _ in range(60):
             now = self.page.screenshot()
@@ -67,14 +69,16 @@ class MapPage:
         return box["x"] + x * box["width"], box["y"] + y * box["height"]
 
     def pixels(self) -> np.ndarray:
-        """Give the map's part of the screen, (height, width, 3) uint8, in the window's frame; the rest is black."""
+        """Give the map's part of the screen, (height, width, 3) uint8, in the window's frame; all else is black."""
         box = self.page.locator("#map").bounding_box()
         assert box is not None
         shown = np.array(Image.open(io.BytesIO(self.page.screenshot())).convert("RGB"))
         only = np.zeros_like(shown)
-        rows = slice(int(box["y"]), int(box["y"] + box["height"]))
-        cols = slice(int(box["x"]), int(box["x"] + box["width"]))
-        only[rows, cols] = shown[rows, cols]
+        only[span(box)] = shown[span(box)]
+        for over in self.page.locator(OVER_THE_MAP).all():
+            covered = over.bounding_box()
+            if covered is not None:
+                only[span(covered)] = 0
         return only
 
     def colour_at(self, x: float, y: float) -> tuple[int, int, int]:
@@ -84,6 +88,12 @@ class MapPage:
     def _hear(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning") and not any(known in message.text for known in EXPECTED_COMPLAINTS):
             self.complaints.append(message.text)
+
+
+def span(box: FloatRect) -> tuple[slice, slice]:
+    """Give the rows and columns of a rectangle of the page."""
+    y, x = int(box["y"]), int(box["x"])
+    return slice(y, y + int(box["height"]) + 1), slice(x, x + int(box["width"]) + 1)
 
 
 def frame_of(pixels: np.ndarray, colour: tuple[int, int, int], *, least: int = 25) -> Box | None:

@@ -178,6 +178,7 @@ def test_a_conversation_comes_back_with_its_shapes(page: MapPage, scenes: dict[s
     page.ask("Where is the field?")
     frame = frame_of(page.pixels(), RED, least=LEAST_PX)
     page.page.reload()
+    page.page.wait_for_selector("body[aria-busy=false]")
     page.page.locator("#history .pick").first.click()
     page.page.wait_for_selector(".turn[data-state=done]")
     page.settle()
@@ -220,9 +221,11 @@ def test_options_say_how_to_look(page: MapPage, scenes: dict[str, Path], engine:
     page.page.select_option("[name=task]", "detect")
     page.page.select_option("[name=part]", "view")
     page.page.select_option("[name=budget]", "5")
+    page.page.select_option("[name=model]", "nadir-told-ships")
     page.page.check("[name=follow]")
     page.ask("Where is the field?")
     request = engine.prompts[-1].request
+    assert engine.prompts[-1].adapter == "nadir-told-ships"
     assert (request.bands, request.task, request.budget, request.bbox) == ("3,2,3", "detect", 5, None)
     page.page.click("#zoom-in")
     page.page.click("#zoom-in")

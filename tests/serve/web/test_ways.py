@@ -21,7 +21,7 @@ KEY = "a-key-for-the-test"
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """Serve answers that take their time, to those with the key."""
     settings = Settings(tmp_path_factory.mktemp("slow"), (KEY, "another-key"), limits=FREE)
-    with serving(ToldEngine(lambda prompt: told(prompt) * 40, pause_s=0.05), settings) as running:
+    with serving(ToldEngine(lambda prompt: told(prompt) * 2000, pause_s=0.05), settings) as running:
         yield running
 
 
@@ -61,7 +61,7 @@ def test_a_question_that_is_refused_says_why_and_can_be_asked_again(page: MapPag
 def test_the_page_is_walked_by_keyboard_alone(page: MapPage, scenes: dict[str, Path]) -> None:
     page.add(scenes["plain"])
     page.page.reload()
-    page.page.wait_for_selector(".raster")
+    page.page.wait_for_selector("body[aria-busy=false]")
     names = walk(page, 40)
     order = [
         "Skip to the question", "The API, route by route", "API key", "Keys and help", "Add", "plain.png",
@@ -144,6 +144,7 @@ def test_a_key_is_asked_for_and_used_for_everything(chromium: Browser, slow: Liv
         opened.page.fill("#key-text", KEY)
         opened.page.keyboard.press("Enter")
         opened.page.wait_for_selector("#key-dialog:not([open])", state="attached")
+        opened.page.wait_for_selector("body[aria-busy=false]")
         opened.add(scenes["before"])
         assert opened.page.evaluate("sessionStorage.length + ',' + localStorage.getItem('nadir:key')") == "1,null"
         opened.page.reload()
@@ -214,7 +215,7 @@ def test_nothing_is_loaded_from_elsewhere(page: MapPage, server: Live, scenes: d
     page.page.on("request", lambda request: asked.append(request.url))
     page.page.goto(f"{server.url}/docs")
     page.page.wait_for_selector(".opblock")
-    page.page.goto(server.url)
+    page.open(server.url)
     page.add(scenes["before"])
     foreign = [url for url in asked if not url.startswith((server.url, "data:", "blob:"))]
     assert asked and not foreign

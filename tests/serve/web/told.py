@@ -24,6 +24,7 @@ class ToldEngine:
     """
 
     name = "nadir-told"
+    adapters: tuple[str, ...] = ("nadir-told-ships",)
 
     def __init__(self, told: Told, *, pause_s: float = 0.0) -> None:
         self.told, self.pause_s = told, pause_s

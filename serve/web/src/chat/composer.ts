@@ -9,6 +9,7 @@ export interface Wish {
   budget: string
   part: 'whole' | 'view'
   follow: boolean
+  model: string
 }
 
 const ONE_DATE = [
@@ -48,6 +49,13 @@ export class Composer {
       if (!this.busy) this.submit()
     })
     this.words.addEventListener('input', () => this.settle())
+    const options = find<HTMLDetailsElement>('#options')
+    document.addEventListener('click', ({ target }) => {
+      if (target instanceof Node && !options.contains(target)) options.open = false
+    })
+    options.addEventListener('keydown', ({ key }) => {
+      if (key === 'Escape') options.open = false
+    })
     this.setBusy(false)
   }
 
@@ -101,6 +109,12 @@ export class Composer {
     this.settle()
   }
 
+  /** Offer who may be asked, where there are several. */
+  setModels(names: string[]): void {
+    find('#models').hidden = names.length < 2
+    find('[name=model]').replaceChildren(...names.map((name) => el('option', { value: name }, name)))
+  }
+
   /** Offer first questions, or none. */
   offer(offered: boolean): void {
     this.ideas.hidden = !offered
@@ -121,6 +135,7 @@ export class Composer {
       budget: text('budget'),
       part: text('part') === 'view' ? 'view' : 'whole',
       follow: data.has('follow'),
+      model: text('model'),
     })
     this.words.value = ''
     this.settle()

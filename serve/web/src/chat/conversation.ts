@@ -14,6 +14,7 @@ export interface Turn {
   shapes: AskedShape[]
   options: Question['options']
   follow: boolean
+  model: string
   state: 'asking' | 'done' | 'failed' | 'stopped'
   text: string
   answer: Answer | null

@@ -1,6 +1,6 @@
 /** The regions of an answer on the map: outlines with labels, one of them lit when it is pointed at. */
 
-import { boundingExtent, type Extent, getTopLeft } from 'ol/extent'
+import { type Extent, getTopLeft } from 'ol/extent'
 import Feature from 'ol/Feature'
 import type Geometry from 'ol/geom/Geometry'
 import Point from 'ol/geom/Point'
@@ -106,14 +106,4 @@ function labelStyle(words: string, colour: string, lit: boolean): Style {
 
 function shortened(phrase: string): string {
   return phrase.length > LONGEST_LABEL ? `${phrase.slice(0, LONGEST_LABEL - 1)}…` : phrase
-}
-
-/** Give the extent that encloses several, for fitting. */
-export function joined(extents: Extent[]): Extent {
-  return boundingExtent(
-    extents.flatMap(([left = 0, bottom = 0, right = 0, top = 0]) => [
-      [left, bottom],
-      [right, top],
-    ]),
-  )
 }

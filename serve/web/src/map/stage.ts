@@ -56,7 +56,7 @@ export class Stage {
     this.map = new OlMap({
       target: parts.map,
       layers: [this.land],
-      view: new View({ center: [0, 2e6], zoom: 1.6 }),
+      view: wholeWorld(),
       controls: [new ScaleLine({ target: parts.scale, minWidth: 80 })],
       interactions: defaultInteractions({
         altShiftDragRotate: false,
@@ -75,6 +75,8 @@ export class Stage {
       this.parts.map.classList.toggle('over-region', number !== null && this.tools.tool === 'pan')
       events.onPoint(number)
     })
+    this.map.on('loadstart', () => this.setBusy(true))
+    this.map.on('rendercomplete', () => this.setBusy(false))
     this.map.on('click', ({ pixel }) => {
       const number = this.tools.tool === 'pan' ? this.numberAt(pixel) : null
       if (number !== null) events.onPick(number)
@@ -99,7 +101,11 @@ export class Stage {
     this.parts.scale.hidden = !this.frame?.onMap
     this.parts.position.textContent = ''
     const frame = this.frame
-    if (!frame) return
+    if (!frame) {
+      this.map.setView(wholeWorld())
+      return
+    }
+    this.setBusy(true)
     let told = false
     const fault = (error: unknown) => {
       if (!told) this.events.onFault(error)
@@ -185,6 +191,11 @@ export class Stage {
     return found ?? null
   }
 
+  /** Say whether tiles are still to come. */
+  private setBusy(busy: boolean): void {
+    this.parts.map.setAttribute('aria-busy', String(busy))
+  }
+
   private tell([x = 0, y = 0]: number[]): void {
     if (!this.frame) return
     const [lon = 0, lat = 0] = this.frame.onMap ? toLonLat([x, y]) : []
@@ -205,6 +216,10 @@ export class Stage {
     if (event.shiftKey) this.tools.finish()
     else this.tools.placeCorner()
   }
+}
+
+function wholeWorld(): View {
+  return new View({ center: [0, 2e6], zoom: 1.6 })
 }
 
 function withRoom([left = 0, bottom = 0, right = 0, top = 0]: Extent): Extent {

@@ -76,6 +76,8 @@ export interface Answer {
 export type AskedRegion = string | GeoJSON.Polygon
 
 export interface Question {
+  /** Who is asked; the model itself where it is empty. */
+  model: string
   words: string
   images: string[]
   before: { role: 'user' | 'assistant'; text: string }[]

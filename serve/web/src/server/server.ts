@@ -10,12 +10,9 @@ const MOST_NEW_TOKENS = 512
 export class Server {
   /** Whether the server has refused for want of a key. */
   readonly locked = new Signal(false)
-  model = ''
+  /** The model, and adapters of it that can be asked instead. */
+  models: string[] = []
   private key = sessionStorage.getItem(KEY_NAME) ?? localStorage.getItem(KEY_NAME)
-
-  get hasKey(): boolean {
-    return this.key !== null
-  }
 
   /** Name whose questions these are, without the key itself: its hash (FNV-1a). */
   get owner(): string {
@@ -31,11 +28,11 @@ export class Server {
     if (key) (keep ? localStorage : sessionStorage).setItem(KEY_NAME, key)
   }
 
-  /** Learn the model's name. */
-  async greet(): Promise<string> {
+  /** Learn who answers. */
+  async greet(): Promise<string[]> {
     const { data } = await this.json<{ data: { id: string }[] }>('/v1/models')
-    this.model = data[0]?.id ?? ''
-    return this.model
+    this.models = data.map(({ id }) => id)
+    return this.models
   }
 
   async rasters(): Promise<Raster[]> {
@@ -65,7 +62,7 @@ export class Server {
   async *ask(question: Question, signal: AbortSignal): AsyncGenerator<Piece> {
     const files = question.images.map((id) => ({ type: 'file', file: { file_id: id } }))
     const body = {
-      model: this.model,
+      model: question.model || this.models[0],
       stream: true,
       max_tokens: MOST_NEW_TOKENS,
       messages: [
