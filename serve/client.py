@@ -74,6 +74,11 @@ class Client:
         """Stop a job, and delete what it has found."""
         self._ask("DELETE", f"/v1/jobs/{job}")
 
+    def register(self, *, path: str | None = None, url: str | None = None, name: str = "") -> str:
+        """Take a file that the server can reach, by its path under a root or by its address, and give its id."""
+        named = {"path": path} if url is None else {"url": url}
+        return str(self._ask("POST", "/v1/rasters/register", json={**named, "name": name})["id"])
+
     def rasters(self) -> list[dict[str, Any]]:
         """List the rasters of this key."""
         return list(self._ask("GET", "/v1/rasters")["data"])

@@ -77,7 +77,11 @@ def build_app(engine: Engine, settings: Settings) -> FastAPI:
     app.add_middleware(Gate, settings=settings)
     app.add_middleware(Counted, metrics=services.metrics)
     app.add_middleware(
-        CORSMiddleware, allow_origins=list(settings.origins), allow_methods=["*"], allow_headers=["*"], max_age=3600,
+        CORSMiddleware,
+        allow_origins=list(settings.origins),
+        allow_methods=["*"],
+        allow_headers=["*"],
+        max_age=3600,
         expose_headers=["Retry-After"],
     )
     return app

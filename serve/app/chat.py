@@ -53,17 +53,18 @@ async def complete_chat(body: ChatRequest, request: Request, services: Served, o
         pieces = answer_pieces(question, services, owner, request)
         first = await anext(pieces)
         usage = bool(body.stream_options and body.stream_options.include_usage)
-        lines = _events(first, pieces, head, question, services, with_usage=usage)
+        lines = _events(first, pieces, head, question, services, with_usage=usage, geometry=body.nadir.geometry)
         return StreamingResponse(lines, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
     answer = await whole_answer(question, services, owner, request)
+    given = payload(answer, question, services)
     choice = {
         "index": 0,
-        "message": {"role": "assistant", "content": answer.text},
+        "message": {"role": "assistant", "content": _content(given, body.nadir.geometry)},
         "finish_reason": _finish(answer, question),
         "logprobs": None,
     }
     whole = {**head, "object": "chat.completion", "choices": [choice], "usage": _usage(answer)}
-    return JSONResponse({**whole, "nadir": payload(answer, question, services)})
+    return JSONResponse({**whole, "nadir": given})
 
 
 async def _events(
@@ -74,18 +75,25 @@ async def _events(
     services: Services,
     *,
     with_usage: bool,
+    geometry: str,
 ) -> AsyncIterator[str]:
-    """Write the answer as server-sent events; the last chunk with a choice carries `nadir`."""
+    """Write the answer as server-sent events; the last chunk with a choice carries `nadir`.
+
+    Text comes as the model writes it, GeoJSON when the answer is whole.
+    """
     chunk = {**head, "object": "chat.completion.chunk"}
     yield _event({**chunk, "choices": [_choice({"role": "assistant", "content": ""})]})
     try:
         async with aclosing(pieces):
             async for piece in _after(first, pieces):
                 if isinstance(piece, str):
-                    yield _event({**chunk, "choices": [_choice({"content": piece})]})
+                    if geometry == "text":
+                        yield _event({**chunk, "choices": [_choice({"content": piece})]})
                     continue
-                last = {**chunk, "choices": [_choice({}, _finish(piece, question))]}
-                yield _event({**last, "nadir": payload(piece, question, services)})
+                given = payload(piece, question, services)
+                rest = {} if geometry == "text" else {"content": _content(given, geometry)}
+                last = {**chunk, "choices": [_choice(rest, _finish(piece, question))]}
+                yield _event({**last, "nadir": given})
                 if with_usage:
                     yield _event({**chunk, "choices": [], "usage": _usage(piece)})
     except NadirError as error:
@@ -97,6 +105,13 @@ async def _after(first: str | Answer, pieces: Pieces) -> AsyncIterator[str | Ans
     yield first
     async for piece in pieces:
         yield piece
+
+
+def _content(given: dict[str, Any], geometry: str) -> str:
+    """Give the message of an answer from what stands under `nadir`."""
+    if geometry == "text":
+        return str(given["text"])
+    return json.dumps({**given["geojson"], "words": given["words"]}, ensure_ascii=False, allow_nan=False)
 
 
 def _event(value: dict[str, Any]) -> str:

@@ -86,6 +86,16 @@ class StreamOptions(BaseModel):
     include_usage: bool = False
 
 
+class ChatOptions(Options):
+    """Say how the images are looked at, and what the message of the answer holds."""
+
+    geometry: Literal["text", "geojson"] = Field(
+        default="text",
+        description="What the answer's message holds: the model's own text, or its regions as a GeoJSON "
+        "FeatureCollection whose member `words` says the answer. Both stand under `nadir` either way.",
+    )
+
+
 class ChatRequest(Structured):
     """Hold a chat completion as OpenAI's clients send it."""
 
@@ -112,7 +122,7 @@ class ChatRequest(Structured):
     audio: Any = None
     frequency_penalty: Any = None
     presence_penalty: Any = None
-    nadir: Options = Field(default=Options(), description="How the images are looked at (extra_body).")
+    nadir: ChatOptions = Field(default=ChatOptions(), description="How the images are looked at (extra_body).")
 
     def to_question(self) -> Question:
         """Turn the conversation into its last question; RequestError for what is not served."""

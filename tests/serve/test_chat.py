@@ -75,6 +75,19 @@ def test_a_stream_joins_to_the_whole_answer_and_ends_with_the_geometry(
     assert (last.model_extra or {})["nadir"]["regions"] == (whole.model_extra or {})["nadir"]["regions"]
 
 
+def test_a_message_can_hold_geojson(client: openai.OpenAI, server: Live, scene: Path) -> None:
+    """For clients that see the message alone; whole and in a stream it is the same as under `nadir`."""
+    options: Any = {"nadir": {"geometry": "geojson", "strict": True, "task": "ground"}}
+    asked: Any = {"model": "tiny", "messages": messages(server.send(scene)), "max_tokens": 120, "extra_body": options}
+    given = client.chat.completions.create(**asked)
+    extra = (given.model_extra or {})["nadir"]
+    held = json.loads(given.choices[0].message.content or "")
+    assert held == {**extra["geojson"], "words": extra["words"]} and held["type"] == "FeatureCollection"
+    assert len(held["features"]) == len(extra["regions"])
+    chunks = list(client.chat.completions.create(**asked, stream=True))
+    assert json.loads("".join(chunk.choices[0].delta.content or "" for chunk in chunks)) == held
+
+
 def test_a_conversation_with_options_and_without_an_image(
     client: openai.OpenAI, server: Live, nadir: Nadir, scene: Path, later: Path
 ) -> None:
@@ -208,6 +221,7 @@ def test_the_async_client_asks_at_once(server: Live, nadir: Nadir, scene: Path) 
         ({"nadir": {"regions": ["/etc/region.json"]}}, 400, "expected box:"),
         ({"nadir": {"regions": ["box:1,2,3,4@+proj=longlat +nadgrids=/etc/passwd"]}}, 400, "expected box:"),
         ({"nadir": {"no": 1}}, 422, "nadir.no"),
+        ({"nadir": {"geometry": "wkt"}}, 422, "nadir.geometry"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_in_a_sentence(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import time
@@ -9,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.types import Message
 
+from serve.app.held import GoneError, patient
 from serve.errors import RequestError
 from serve.settings import Limits, Settings, parse_limits, require_safe
 from tests.serve.live import FREE, Live, live
@@ -74,6 +77,14 @@ def test_a_client_who_reads_nothing_holds_nobody_up(nadir: Nadir, tmp_path: Path
         wait_until(lambda: own.engine.load().running + own.engine.load().waiting == 0)
         for connection in slow:
             connection.close()
+
+
+def test_an_answer_that_nobody_takes_is_given_up() -> None:
+    async def never(message: Message) -> None:
+        await asyncio.sleep(3600)
+
+    with pytest.raises(GoneError):
+        asyncio.run(patient(never, stall_s=0.01)({"type": "http.response.body", "body": b"a"}))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,9 @@ from typing import Any
 import httpx2
 import pytest
 
+from serve.client import Client
 from serve.engines.local import LocalEngine
+from serve.errors import RequestError
 from serve.settings import Settings
 from tests.serve.live import FREE, Live, serving
 from tests.vlm.made_rasters import UTM, checker, write_raster
@@ -145,6 +147,14 @@ def test_an_address_is_fetched_once_and_kept(own: Live, folder: Path) -> None:
     missing = register(own, url=f"{prefix}nothing.tif")
     assert missing.status_code == 400 and "answers 404" in missing.text
     assert not list((own.settings.data / "incoming").iterdir())
+
+
+def test_the_client_registers_both(own: Live) -> None:
+    with Client(own.url, key=KEYS[1]) as nadir:
+        ids = [nadir.register(path="2026/scene.tif"), nadir.register(url=f"{own.settings.prefixes[0]}2026/scene.tif")]
+        assert {raster["id"] for raster in nadir.rasters()} == {*ids}
+        with pytest.raises(RequestError, match="404: there is no file"):
+            nadir.register(path="../secret.tif")
 
 
 @pytest.mark.parametrize("body", [{}, {"path": "a", "url": "b"}, {"path": ""}, {"path": 1}, {"file": "a"}])
