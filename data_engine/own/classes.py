@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -14,6 +15,7 @@ NOTHING: Final = ("", "none", "null", "nan", "0", "0.0", "no", "false")
 TRUE: Final = ("1", "1.0", "yes", "true")
 """Values that say no more than that a feature is what its field is called."""
 _SHOWN: Final = 30
+_MARKS: Final = re.compile(r"[^\w\s\-'/&+.()]|_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +58,8 @@ class Naming:
 
 
 def clean_label(text: str) -> str:
-    """Write a class as it stands in a sentence: lower case, without what separates classes in a list."""
-    words = text.replace("_", " ").replace(",", " ").replace(":", " ").lower().split()
-    return " ".join(words)
+    """Write a class as it stands in a sentence: lower case, without what separates classes or marks geometry."""
+    return " ".join(_MARKS.sub(" ", text).lower().split())
 
 
 def _list(fields: Sequence[str]) -> str:

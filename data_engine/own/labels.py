@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -117,6 +118,9 @@ def find_rasters(images: Path) -> list[Path]:
     found = sorted(path for path in images.iterdir() if path.suffix.lower() in RASTERS)
     if not found:
         raise DataError(f"{images} holds no image: expected files that end in {', '.join(RASTERS)}")
+    for one, other in pairwise(sorted(found, key=lambda path: path.stem)):
+        if one.stem == other.stem:
+            raise DataError(f"{one} and {other.name} are called alike: leave one of them out, or rename it")
     return found
 
 

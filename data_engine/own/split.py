@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import numpy as np
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from vlm.grid import Grid
 
+T = TypeVar("T")
 By = Literal["auto", "images", "blocks"]
 SHOWN: Final = 0.5
 """Least share of an object's area to be seen in a window that shows it, and of a window's own that is not painted."""
@@ -44,6 +45,8 @@ FEWEST: Final = 8
 MANY_PLACES: Final = 10
 """Places from which on whole ones are held out, if none has more than half of the objects."""
 _DRAWS: Final = 400
+_MANY: Final = 2000
+"""Objects from which on a tenth of the draws is enough."""
 _TOUCH: Final = 1e-3
 """Share of the smaller of two areas that may overlap by rounding."""
 
@@ -108,13 +111,11 @@ def split_own(data: OwnData, *, window_px: int, holdout: float, seed: int, by: B
         block for number, image in enumerate(data.images) for block in _blocks(image, places[number], window_px, by)
     ]
     held_blocks = _hold_out(blocks, data, holdout, seed, by)
-    held = [_cut_out(block.image, window, block.name) for block in held_blocks for window in _parts(block, window_px)]
-    for steps in STEPS:
-        train = list(_train_cuts(data, held_blocks, window_px, steps))
-        if len(train) <= MOST_WINDOWS:
-            break
     rng = random.Random(f"{seed}/windows")
-    train, held = _some(train, MOST_WINDOWS, rng), _some(held, MOST_HELD, rng)
+    held_blocks += _hold_out_empty(blocks, held_blocks, data, window_px, holdout, rng)
+    parts = _some([(block, part) for block in held_blocks for part in _parts(block, window_px)], MOST_HELD, rng)
+    held = [_cut_out(block.image, part, block.name) for block, part in parts]
+    train = list(_train_cuts(_place_windows(data, window_px, rng), held_blocks))
     if not any(cut.objects for cut in train) or not any(cut.objects for cut in held):
         raise DataError(
             f"no ground can be held apart: {total} objects in windows of {window_px} px leave none to train on, or "
@@ -157,10 +158,18 @@ def _number_places(images: Sequence[OwnImage]) -> list[int]:
 
 def _blocks(image: OwnImage, place: int, window_px: int, by: str) -> Iterator[_Block]:
     """Cut an image into equal blocks of about a window, or take it as one."""
-    centres = [_centre(region) for region in image.objects]
-    for part in [_whole(image)] if by == "images" else _equal_parts(_whole(image), window_px):
-        inside = (at for at, (x, y) in enumerate(centres) if 0 <= x - part.x < part.w and 0 <= y - part.y < part.h)
-        yield _Block(image, part, place, frozenset(inside))
+    side = max(image.grid.width, image.grid.height) if by == "images" else window_px
+    xs, ys = _edges(image.grid.width, side), _edges(image.grid.height, side)
+    x, y = ((image.bounds[:, at] + image.bounds[:, at + 2]) / 2 for at in (0, 1))
+    cols, rows = (
+        np.clip(np.searchsorted(edges, at, "right") - 1, 0, len(edges) - 2) for edges, at in ((xs, x), (ys, y))
+    )
+    inside: dict[tuple[int, int], list[int]] = {}
+    for number, key in enumerate(zip(cols.tolist(), rows.tolist(), strict=True)):
+        inside.setdefault(key, []).append(number)
+    for row, (y1, y2) in enumerate(pairwise(ys)):
+        for col, (x1, x2) in enumerate(pairwise(xs)):
+            yield _Block(image, Window(x1, y1, x2 - x1, y2 - y1), place, frozenset(inside.get((col, row), ())))
 
 
 def _parts(block: _Block, window_px: int) -> list[Window]:
@@ -195,7 +204,7 @@ def _hold_out(blocks: Sequence[_Block], data: OwnData, holdout: float, seed: int
         )
     total = sum(len(image.objects) for image in data.images)
     rng, best, least = random.Random(f"{seed}/holdout"), filled[:1], float("inf")
-    for _ in range(_DRAWS):
+    for _ in range(_DRAWS if total < _MANY else _DRAWS // 10):
         drawn: list[list[_Block]] = []
         share = 0.0
         for unit in rng.sample(filled, len(filled))[:-1]:
@@ -219,19 +228,48 @@ def _classes_missing(drawn: Sequence[Sequence[_Block]], data: OwnData) -> int:
     return sum(len(set(data.classes) - found) for found in there.values())
 
 
-def _train_cuts(data: OwnData, held: Sequence[_Block], window_px: int, steps: int) -> Iterator[Cut]:
-    """Yield the windows of the labelled part of each image, held-out ground painted over."""
-    for image in data.images:
+def _hold_out_empty(
+    blocks: Sequence[_Block],
+    held: Sequence[_Block],
+    data: OwnData,
+    window_px: int,
+    holdout: float,
+    rng: random.Random,
+) -> list[_Block]:
+    """Draw blocks of the labelled parts that hold no object, the same share of them, and no more than hold some."""
+    parts = {id(image): _labelled_part(image, window_px) for image in data.images}
+    empty = [block for block in blocks if not block.objects and _lies_in(block.window, parts[id(block.image)])]
+    return rng.sample(empty, min(len(held), round(holdout * len(empty))))
+
+
+def _lies_in(window: Window, area: Window) -> bool:
+    across = area.x <= window.x and window.x + window.w <= area.x + area.w
+    return across and area.y <= window.y and window.y + window.h <= area.y + area.h
+
+
+def _place_windows(data: OwnData, window_px: int, rng: random.Random) -> list[tuple[OwnImage, Window]]:
+    """Place windows for training in the labelled part of each image, as closely as MOST_WINDOWS allows."""
+    placed: list[tuple[OwnImage, Window]] = []
+    for steps in STEPS:
+        placed.clear()
+        for image in data.images:
+            area = _labelled_part(image, window_px)
+            for side in dict.fromkeys(min(round(size * window_px), max(area.w, area.h)) for size in SIZES):
+                placed += [(image, window) for window in _grid(area, side, max(1, side // steps))]
+        if len(placed) <= MOST_WINDOWS:
+            break
+    return _some(placed, MOST_WINDOWS, rng)
+
+
+def _train_cuts(placed: Sequence[tuple[OwnImage, Window]], held: Sequence[_Block]) -> Iterator[Cut]:
+    """Yield windows with held-out ground painted over, those that still show SHOWN of themselves."""
+    for image, window in placed:
+        if any(block.image is not image and _share_ground(image, window, block.image, block.window) for block in held):
+            continue
         own = [block.window for block in held if block.image is image]
-        others = [block for block in held if block.image is not image]
-        area = _labelled_part(image, window_px)
-        for side in dict.fromkeys(min(round(size * window_px), max(area.w, area.h)) for size in SIZES):
-            for window in _grid(area, side, max(1, side // steps)):
-                if not any(_share_ground(image, window, block.image, block.window) for block in others):
-                    cut = _cut_out(image, window, image.path.stem, hidden=own)
-                    hidden_px = sum(part.w * part.h for part in cut.painted)
-                    if hidden_px <= (1 - SHOWN) * window.w * window.h:
-                        yield cut
+        cut = _cut_out(image, window, image.path.stem, hidden=own)
+        if sum(part.w * part.h for part in cut.painted) <= (1 - SHOWN) * window.w * window.h:
+            yield cut
 
 
 def _grid(area: Window, side: int, step: int) -> Iterator[Window]:
@@ -326,11 +364,6 @@ def _footprint(grid: Grid, window: Window) -> BaseGeometry:
     return shapely.Polygon(list(zip(lon, lat, strict=True)))
 
 
-def _centre(region: Region) -> tuple[float, float]:
-    box = to_hbb(region.geometry)
-    return (box.x1 + box.x2) / 2, (box.y1 + box.y2) / 2
-
-
-def _some(cuts: list[Cut], most: int, rng: random.Random) -> list[Cut]:
-    """Draw at most `most` windows, in their order."""
-    return cuts if len(cuts) <= most else [cuts[at] for at in sorted(rng.sample(range(len(cuts)), most))]
+def _some(items: list[T], most: int, rng: random.Random) -> list[T]:
+    """Draw at most `most` of the items, in their order."""
+    return items if len(items) <= most else [items[at] for at in sorted(rng.sample(range(len(items)), most))]

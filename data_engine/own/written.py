@@ -167,8 +167,14 @@ def write_cases(split: Split, classes: tuple[str, ...], folder: Path, *, masks: 
     return {suite: len(found) for suite, found in lines.items() if found}
 
 
+def _asked(scene: Scene) -> tuple[str, ...]:
+    """Give the classes that a window is asked about: those that it shows, and one that it does not."""
+    absent = scene.absent()
+    return (*scene.present(), *((seeded(0, scene.key).choice(absent),) if absent else ()))
+
+
 def _detect_lines(cut: Cut, scene: Scene) -> Iterator[dict[str, Any]]:
-    for label in scene.classes:
+    for label in _asked(scene):
         regions = [(label, to_hbb(region.geometry)) for region in scene.of_class(label)]
         instruction = templates.INSTRUCTIONS["detect_box"][0].format(plural=templates.write_plural(label))
         yield case_line(
@@ -195,7 +201,7 @@ def _ground_lines(cut: Cut, scene: Scene, seed: int) -> Iterator[dict[str, Any]]
 
 
 def _count_lines(cut: Cut, scene: Scene) -> Iterator[dict[str, Any]]:
-    for label in scene.classes:
+    for label in _asked(scene):
         instruction = templates.INSTRUCTIONS["count"][0].format(plural=templates.write_plural(label))
         number = str(len(scene.of_class(label)))
         case_id = f"{scene.key}/count/{label}"

@@ -30,6 +30,7 @@ def write_raster(
     path: Path, places: Sequence[tuple[int, int]], *, side: int = 96, west: float = WEST, placed: bool = True
 ) -> Path:
     """Write an image with a bright square at each place; `west` moves it on the map."""
+    path.parent.mkdir(exist_ok=True)
     pixels = np.random.default_rng(0).integers(60, 100, (3, side, side)).astype(np.uint8)
     for x, y in places:
         pixels[:, y : y + SIDE, x : x + SIDE] = 230

@@ -109,6 +109,7 @@ def test_labels_may_be_drawn_in_pixels(tmp_path: Path) -> None:
         ({"solar": None}, Naming("solar"), None),
         ({"id": 3}, Naming(), None),
         ({"id": 3}, Naming(label="Tree"), "tree"),
+        ({"type": "<box>{car}"}, Naming(), "box car"),
     ],
 )
 def test_what_a_feature_is(values: dict[str, object], naming: Naming, label: str | None) -> None:
@@ -164,6 +165,8 @@ def test_missing_files_are_sentences(tmp_path: Path) -> None:
     (tmp_path / "none").mkdir()
     assert "holds no image" in refusal(tmp_path / "none", labels)
     assert "holds no labels" in refusal(image, tmp_path / "none")
+    write_raster(tmp_path / "twin" / "a.tif", PLACES), write_raster(tmp_path / "twin" / "a.tiff", PLACES)
+    assert "called alike" in refusal(tmp_path / "twin", labels)
     other = tmp_path / "other"
     other.mkdir()
     for name in ("x.gpkg", "y.gpkg"):
