@@ -31,13 +31,14 @@ from torch.nn import functional
 from torch.utils.data import DataLoader
 from transformers.masking_utils import create_bidirectional_mask
 
-from train.clip import MAKE_CAPTIONS, Pairs, describe_images, same_captions, symmetric_loss
+from train.contrast import same_captions, symmetric_loss
 from train.modules import Rates, rate_groups
 from train.needs import check_tasks
 from train.overrides import override
 from train.parameters import freeze_norms
 from train.progress import Progress
 from train.recipes import find_recipe, load_share
+from train.words import MAKE_CAPTIONS, Pairs, describe_images
 from vlm.checkpoint import load_checkpoint, save_checkpoint
 from vlm.errors import DataError, NadirError
 from vlm.model import NadirForConditionalGeneration

@@ -29,13 +29,13 @@ from data_engine.store import read_samples
 from data_engine.store.rows import Rows
 from train.adapters import adapt_model
 from train.checkpoints import one_at_a_time, write_once
-from train.clip import ClipConfig, train_clip
 from train.export import export
 from train.mixture import Feed, group_feed
 from train.recipes import RECIPES, Recipe, Round, build_model, load_share, recipe_texts
 from train.sft import SftConfig, spent_minutes, train_sft
 from train.telling import told_feed
 from train.tokenizer import build_tokenizer
+from train.words import WordsConfig, train_words
 from vlm.checkpoint import load_checkpoint
 from vlm.errors import DataError
 from vlm.model import NadirForConditionalGeneration
@@ -81,7 +81,7 @@ def start_model(
     return build_model(recipe, run_tokenizer(recipe, data, out))
 
 
-def run_clip(name: str, data: Path, out: Path, config: ClipConfig, *, start: Path | None = None) -> None:
+def run_clip(name: str, data: Path, out: Path, config: WordsConfig, *, start: Path | None = None) -> None:
     """Train both towers on the recipe's captions and write the model to `out/model`."""
     recipe = RECIPES[name]()
     torch.manual_seed(config.seed)
@@ -89,7 +89,7 @@ def run_clip(name: str, data: Path, out: Path, config: ClipConfig, *, start: Pat
     samples = (sample for share in recipe.shares for sample in Rows(data / share.folder, split=share.split))
     captions = [sample for sample in samples if sample.task in ("caption", "classify")]
     LOG.info("towers: %d captions and themes, %s", len(captions), asdict(config))
-    train_clip(model, processor, captions, config, out)
+    train_words(model, processor, captions, config, out)
 
 
 def run_sft(
@@ -131,7 +131,7 @@ def run_rounds(name: str, data: Path, out: Path) -> Path:
         if turn.stage in ("point", "sft") and spent_minutes(folder) < turn.minutes:
             run_sft(recipe, data, folder, round_config(recipe, turn, seed=number), start=previous, told=turn.told)
         elif turn.stage == "clip" and not (folder / "model").exists():
-            clip = ClipConfig(
+            clip = WordsConfig(
                 minutes=turn.minutes,
                 seed=number,
                 encoder_groups=recipe.encoder_groups,

@@ -1,8 +1,6 @@
-"""Pre-training of the encoder's two towers on captioned images, by contrast and by bags of words.
+"""Two towers trained from nothing in minutes, by contrast and by bags of words: the built-in model's first round.
 
-Contrast is CLIP's (Radford et al., 2021); the bag of words is SuperClass's (Huang et al., 2024). Boxes and masks can
-become captions (RemoteCLIP: Liu et al., 2024), and an image seen from above should mean the same however it is turned
-(the idea behind GeoRSCLIP's filter: Zhang et al., 2024).
+It stops by the clock. Towers that are pretrained go on by train/clip.py, which resumes, and spreads over processes.
 """
 
 from __future__ import annotations
@@ -25,6 +23,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
 
 from data_engine.recipes.box_caption import box_caption
+from train.contrast import contrastive_loss, rotation_loss, same_captions, word_loss
 from train.parameters import freeze_norms, group_parameters
 from train.pictures import is_spatial, jitter, load_rgb, random_crop, random_move
 from train.progress import Progress
@@ -45,7 +44,7 @@ THEME_WEIGHT = 4
 
 
 @dataclass(frozen=True)
-class ClipConfig:
+class WordsConfig:
     """Settings of the contrastive stage."""
 
     batch: int = 64
@@ -134,41 +133,11 @@ def count_words(described: Iterable[Described], least: int) -> dict[str, int]:
     return {word: number for number, word in enumerate(sorted(word for word in counts if counts[word] >= least))}
 
 
-def word_loss(logits_BW: torch.Tensor, words: Sequence[Sequence[int]]) -> torch.Tensor:
-    """Give the cross-entropy against each image's bag of words; it needs no text tower."""
-    target = torch.zeros_like(logits_BW)
-    for row, ids in enumerate(words):
-        target[row].index_add_(0, torch.tensor(ids, dtype=torch.long), torch.full((len(ids),), 1 / max(1, len(ids))))
-    return -(target * functional.log_softmax(logits_BW, dim=1)).sum(1).mean()
-
-
-def contrastive_loss(
-    images_BD: torch.Tensor, texts_BD: torch.Tensor, scale: torch.Tensor, same_BB: torch.Tensor
-) -> torch.Tensor:
-    """Give the symmetric cross-entropy in which every pair with the same caption counts as positive."""
-    return symmetric_loss(scale * images_BD @ texts_BD.T, same_BB)
-
-
-def symmetric_loss(logits: torch.Tensor, same_BB: torch.Tensor) -> torch.Tensor:
-    """Give the cross-entropy of similarities (B, B) by rows and by columns; `same_BB` marks the pairs that belong."""
-    target = same_BB / same_BB.sum(1, keepdim=True)
-    rows = -(target * functional.log_softmax(logits, dim=1)).sum(1).mean()
-    columns = -(target * functional.log_softmax(logits.T, dim=1)).sum(1).mean()
-    return (rows + columns) / 2
-
-
-def rotation_loss(clip: CLIP, pixels_B3PP: torch.Tensor, image_BD: torch.Tensor, rng: random.Random) -> torch.Tensor:
-    """Give how far the embeddings of a quarter of the batch turn when the images do: 1 - cosine, the mean."""
-    part = max(1, len(pixels_B3PP) // 4)
-    turned = torch.rot90(pixels_B3PP[:part], rng.choice((1, 2, 3)), (2, 3))
-    return 1 - functional.cosine_similarity(image_BD[:part], clip.encode_image(turned), dim=-1).mean()
-
-
-def train_clip(
+def train_words(
     model: NadirForConditionalGeneration,
     processor: NadirProcessor,
     samples: Iterable[Sample],
-    config: ClipConfig,
+    config: WordsConfig,
     out: Path,
 ) -> None:
     """Train both towers for `config.minutes` and write the model to `out/model`.
@@ -212,11 +181,6 @@ def train_clip(
     save_checkpoint(model, processor, out / "model")
 
 
-def same_captions(captions: Sequence[str]) -> torch.Tensor:
-    """Mark the pairs of images whose captions are the same, (B, B): neither is wrong for the other."""
-    return torch.tensor([[float(a == b) for b in captions] for a in captions])
-
-
 def _contrast(
     model: NadirForConditionalGeneration, processor: NadirProcessor, image_BD: torch.Tensor, captions: list[str]
 ) -> torch.Tensor:
@@ -227,7 +191,7 @@ def _contrast(
     return contrastive_loss(functional.normalize(image_BD, dim=-1), text, scale, same)
 
 
-def _groups(clip: CLIP, head: nn.Module, config: ClipConfig) -> list[dict[str, Any]]:
+def _groups(clip: CLIP, head: nn.Module, config: WordsConfig) -> list[dict[str, Any]]:
     """Split what is trained by learning rate, and leave vectors (norms, biases) without weight decay."""
     if config.encoder_groups is not None:
         cast(Any, clip.visual).lock(unlocked_groups=config.encoder_groups)

@@ -12,11 +12,11 @@ import pytest
 from tests.data_engine.made_corpora import make_image, say, store
 from tests.vlm.tiny import build_tiny
 from train import align, grpo
-from train.clip import ClipConfig, train_clip
 from train.nano import round_config
 from train.plan import find_model_config
 from train.recipes import RECIPES, find_recipe
 from train.start import run
+from train.words import WordsConfig, train_words
 from vlm.checkpoint import save_checkpoint
 from vlm.errors import DataError
 from vlm.records import Task
@@ -97,7 +97,7 @@ def test_data_without_the_task_are_a_sentence_before_anything_is_begun(
 def test_towers_without_captions_are_refused(tmp_path: Path) -> None:
     model, processor = build_tiny()
     with pytest.raises(DataError, match="the towers learn from captions, and no sample is one: make some"):
-        train_clip(model, processor, [say(0, make_image(0), task="vqa")], ClipConfig(), tmp_path / "out")
+        train_words(model, processor, [say(0, make_image(0), task="vqa")], WordsConfig(), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

@@ -1,4 +1,4 @@
-"""The contrastive stage: its losses are their formulas, boxes become captions, and turned images mean the same."""
+"""Towers from nothing: their losses are their formulas, boxes become captions, and turned images mean the same."""
 
 from __future__ import annotations
 
@@ -13,15 +13,8 @@ import torch
 from data_engine.annotations import scene_to_sample
 from data_engine.objects import Scene
 from tests.vlm.tiny import build_tiny
-from train.clip import (
-    ClipConfig,
-    add_box_captions,
-    describe_images,
-    rotation_loss,
-    same_captions,
-    symmetric_loss,
-    train_clip,
-)
+from train.contrast import rotation_loss, same_captions, symmetric_loss
+from train.words import WordsConfig, add_box_captions, describe_images, train_words
 from vlm.checkpoint import load_checkpoint
 from vlm.geometry.shapes import HBB
 from vlm.records import Answer, Image, Region, Sample, Turn
@@ -70,10 +63,10 @@ def test_the_loss_of_turns_is_zero_for_what_looks_the_same_turned() -> None:
 def test_towers_learn_captions_with_every_option_on(captioned: list[Sample], tmp_path: Path) -> None:
     model, processor = build_tiny()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    config = ClipConfig(
+    config = WordsConfig(
         batch=4, minutes=60, steps=2, least_images=1, box_captions=True, rotation_weight=0.5, warmup_steps=1
     )
-    train_clip(model, processor, captioned, config, tmp_path)
+    train_words(model, processor, captioned, config, tmp_path)
     trained, _ = load_checkpoint(tmp_path / "model")
     changed = {
         name.split(".")[0] for name, tensor in trained.state_dict().items() if not torch.equal(tensor, before[name])
