@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from tests.data_engine import makers
+from tests.data_engine.makers_text import write_tar
 
 
 def make_coco_set(root: Path) -> None:
@@ -52,10 +56,28 @@ def make_folder_scenes(root: Path) -> None:
             makers.write_image(root / folder / f"{number}.tif", (64, 64), seed=number)
 
 
+def make_image_text(root: Path) -> None:
+    """Write two records of a tar and two rows of a table, one of each with Portuguese captions too."""
+    picture = root / "picture.jpg"
+    makers.write_image(picture, (60, 40))
+    data = picture.read_bytes()
+    picture.unlink()
+    texts = {"txt": b"a quiet harbour\n", "pt.txt": b"um porto tranquilo\nduas docas", "json": b"{}"}
+    records = {"a": {"jpg": data, **texts}, "b": {"jpg": data, "txt": b"a field."}}
+    write_tar(root / "train" / "00000.tar", records)
+    image = {"bytes": data, "path": None}
+    rows = [
+        {"image": image, "caption": "two storage tanks", "caption_pt": ["dois tanques"], "score": 0.5},
+        {"image": image, "caption": "a dense forest", "caption_pt": None, "score": 0.1},
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), root / "train" / "more.parquet")
+
+
 ADDED: dict[str, tuple[Callable[[Path], None], str]] = {
     "coco_set": (make_coco_set, "train"),
     "yolo_set": (make_yolo_set, "train"),
     "voc_set": (make_voc_set, "train"),
     "folder_scenes": (make_folder_scenes, "all"),
+    "image_text": (make_image_text, "train"),
 }
 makers.MAKERS.update(ADDED)

@@ -6,11 +6,20 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from data_engine.sources import SOURCES, coco, folder_scenes, yolo
+from data_engine.sources import SOURCES, coco, folder_scenes, image_text, yolo
 from tests.data_engine.makers import write_image
-from tests.data_engine.makers_formats import make_coco_set, make_folder_scenes, make_voc_set, make_yolo_set
+from tests.data_engine.makers_formats import (
+    make_coco_set,
+    make_folder_scenes,
+    make_image_text,
+    make_voc_set,
+    make_yolo_set,
+)
+from tests.data_engine.makers_text import write_tar
 from vlm.errors import DataError
 from vlm.geometry import HBB, Mask
 
@@ -115,3 +124,33 @@ def test_a_real_folder_of_scenes(shared_data: Path):
 def test_coco_files_without_images_are_empty_not_broken(tmp_path):
     (tmp_path / "train.json").write_text(json.dumps({"images": [], "categories": [], "annotations": []}))
     assert list(coco.load(tmp_path, split="train")) == []
+
+
+def test_image_text_pairs_keep_their_languages(tmp_path):
+    make_image_text(tmp_path)
+    found = {sample.id: sample.turns[0].answer.template for sample in image_text.load(tmp_path, split="train")}
+    assert found == {
+        "image_text/train/train/00000/a/caption-0": "a quiet harbour",
+        "image_text/train/train/00000/a/caption-1@pt": "um porto tranquilo",
+        "image_text/train/train/00000/a/caption-2@pt": "duas docas",
+        "image_text/train/train/00000/b/caption-0": "a field",
+        "image_text/train/train/more/00000000/caption-0": "two storage tanks",
+        "image_text/train/train/more/00000000/caption-1@pt": "dois tanques",
+        "image_text/train/train/more/00000001/caption-0": "a dense forest",
+    }
+    assert len(list(image_text.load(tmp_path, split="all"))) == 7
+    with pytest.raises(DataError, match="no tars or Parquet files of the split 'val'"):
+        list(image_text.load(tmp_path, split="val"))
+
+
+def test_bad_image_text_pairs_cost_no_others(tmp_path):
+    make_image_text(tmp_path)
+    write_tar(tmp_path / "train" / "00001.tar", {"c": {"txt": b"no image"}, "d": {"jpg": b"no image", "txt": b"x"}})
+    table = pa.Table.from_pylist([{"image": {"bytes": None, "path": "gone.jpg"}, "text": "gone"}])
+    pq.write_table(table, tmp_path / "train" / "gone.parquet")
+    seen = []
+    assert len(list(image_text.load(tmp_path, split="train", reject=lambda *words: seen.append(words)))) == 7
+    assert sorted(reason for reason, *_ in seen) == ["bad record", "bad record", "missing image"]
+    pq.write_table(pa.Table.from_pylist([{"url": "x"}]), tmp_path / "urls.parquet")
+    with pytest.raises(DataError, match="has the columns url: expected image, and caption or text"):
+        list(image_text.load(tmp_path, split="all", reject=lambda *words: None))
