@@ -12,7 +12,7 @@ from data_engine.moves import Move, can_move, move_turn, random_move
 from data_engine.store.pixels import load_rgb
 from vlm.records import Turn
 
-__all__ = ["Move", "is_spatial", "jitter", "load_rgb", "move_turn", "random_crop", "random_move"]
+__all__ = ["Move", "is_spatial", "jitter", "load_rgb", "move_turn", "random_crop", "random_move", "random_window"]
 
 SPATIAL_WORDS = re.compile(
     r"\b(left|right|top|bottom|upper|lower|above|below|north|south|east|west|northern|southern|eastern|western|"
@@ -40,7 +40,13 @@ def jitter(rgb: np.ndarray, rng: random.Random, strength: float = 0.25) -> np.nd
 
 def random_crop(rgb: np.ndarray, rng: random.Random, smallest: float = 0.6) -> np.ndarray:
     """Cut a random square-proportioned part of at least `smallest` of each side."""
+    x, y, width, height = random_window(rgb, rng, smallest)
+    return rgb[y : y + height, x : x + width]
+
+
+def random_window(rgb: np.ndarray, rng: random.Random, smallest: float) -> tuple[int, int, int, int]:
+    """Draw the x, y, width and height in pixels of such a part."""
     part = rng.uniform(smallest, 1.0)
     height, width = (max(8, round(side * part)) for side in rgb.shape[:2])
     y, x = rng.randint(0, rgb.shape[0] - height), rng.randint(0, rgb.shape[1] - width)
-    return rgb[y : y + height, x : x + width]
+    return x, y, width, height

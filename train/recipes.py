@@ -1,6 +1,7 @@
 """Recipes: functions that return a model's parts or sizes, its data, and what is trained in turn.
 
-`nano` is the built-in model's; `full`, `lora`, `qlora`, `projector` and `align` tune a large model of pretrained parts.
+`nano` is the built-in model's; `full`, `lora`, `qlora`, `projector` and `align` tune a large model of pretrained parts,
+and `clip` its encoder alone.
 A variant is `dataclasses.replace` on what a recipe returns, or `key=value` on the command line (train/overrides.py).
 """
 
@@ -254,6 +255,12 @@ def projector() -> Recipe:
     return replace(full(), name="projector", rounds=(Round("sft", learning_rate=1e-3, rates=rates),))
 
 
+def clip() -> Recipe:
+    """Give the recipe that goes on with the contrastive training of two pretrained towers alone (train/clip.py)."""
+    rates = Rates(encoder=1.0, text_tower=1.0, qformer=0.0, difference=0.0, pointer=0.0, projector=0.0, llm=0.0)
+    return replace(full(), name="clip", rounds=(Round("clip", learning_rate=1e-5, rates=rates),))
+
+
 def align() -> Recipe:
     """Give the recipe that trains what joins encoder and language model, before either is touched."""
     aligned = Round("align", learning_rate=1e-4, rates=Rates(encoder=0.0, llm=0.0))
@@ -262,6 +269,7 @@ def align() -> Recipe:
 
 RECIPES: Final = {
     "nano": nano, "smoke": smoke, "full": full, "lora": lora, "qlora": qlora, "projector": projector, "align": align,
+    "clip": clip,
 }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -42,6 +42,16 @@ class Ledger:
     starts: int = 0
 
 
+class Kept(Protocol):
+    """Hold a state of a run's own, beside weights and optimizer, that it goes on from."""
+
+    def save(self, folder: Path) -> None:
+        """Write the state into a checkpoint's folder."""
+
+    def load(self, folder: Path) -> None:
+        """Go on from a checkpoint's state."""
+
+
 @dataclass
 class Run:
     """Write and read the state of a run on all its processes."""
@@ -57,6 +67,8 @@ class Run:
     """Writes what tells of the run after `steps` steps and `minutes` minutes; called by the first process."""
     evaluation: Evaluation | None = None
     """What the first process scores models by, if it does."""
+    beside: Kept | None = None
+    """What else its checkpoints hold, the same on all processes."""
     ledger: Ledger = field(default_factory=Ledger)
 
     def __post_init__(self) -> None:
@@ -85,6 +97,8 @@ class Run:
         self.ledger = Ledger(**{**notes["ledger"], "starts": notes["ledger"]["starts"] + 1})
         if self.average is not None:
             self.average.load(folder)
+        if self.beside is not None:
+            self.beside.load(folder)
         if self.first and self.evaluation is not None:
             self.evaluation.go_on(step=step, minutes=float(notes["minutes"]))
         LOG.info("going on from %s", folder)
@@ -161,6 +175,8 @@ class Run:
         self.engine.save(folder, notes)
         if self.first and self.average is not None:
             self.average.save(folder)
+        if self.first and self.beside is not None:
+            self.beside.save(folder)
         self._share(0.0)
         if self.first:
             self.checkpoints.finish(step)

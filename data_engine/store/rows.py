@@ -89,6 +89,11 @@ class Rows(Sequence[Sample]):
             found.update(chunk.flatten().field("answer_regions").flatten().field("phrase").unique().to_pylist())
         return found - {""}
 
+    def column(self, name: str) -> list[str]:
+        """Give a text of each sample (its id, task, source, split or licence), without reading an image."""
+        found: list[str] = self._table.column(name).to_pylist()
+        return found
+
     def place_counts(self) -> np.ndarray:
         """Give the number of regions of each sample's first answer, without reading an image."""
         counts = []
