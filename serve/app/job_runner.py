@@ -16,6 +16,7 @@ from serve.engines.engine import Engine
 from serve.engines.turns import Turns
 from serve.errors import StoppedError
 from serve.scan.asking import EngineAsker
+from serve.scan.faults import faults
 from serve.scan.ledger import TABLES, Pace
 from serve.scan.options import ScanOptions
 from serve.scan.run import run_scan
@@ -25,7 +26,6 @@ from vlm.errors import NadirError
 
 AT_ONCE = 2
 _MANY = 1_000_000
-_FAULTS = (NadirError, OSError, RuntimeError, ValueError, LookupError, ArithmeticError, TypeError, AttributeError)
 
 
 class JobRunner:
@@ -87,7 +87,7 @@ class JobRunner:
                 ledger = await loop.run_in_executor(self._pool, self._scan, job, stop, loop)
             except StoppedError:
                 return
-            except _FAULTS as error:
+            except faults() as error:
                 self._jobs.update(job.id, state="failed", error=self._sentence(error))
             else:
                 self._jobs.update(job.id, state="done", ledger=ledger)

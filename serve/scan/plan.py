@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from serve.scan.faults import faults
 from serve.scan.options import ScanOptions
 from serve.scan.sources import find_sources
 from vlm.dataset import is_remote
@@ -169,8 +170,10 @@ def _target(path: str, options: ScanOptions, first: int) -> Target:
             grid = raster.grid
             raster.renderings(options.bands, limit=1)
         scale = _scale(grid, options, path)
-    except NadirError as error:
-        return Target(path, Grid(0, 0), first, left_out=str(error))
+    except faults() as error:
+        said = " ".join(str(error).split())
+        reason = said if isinstance(error, NadirError) else f"{path} cannot be read as an image ({said})"
+        return Target(path, Grid(0, 0), first, left_out=reason)
     side, overlap = round(options.window_px * scale), round(options.overlap_px * scale)
     return Target(path, grid, first, scale, max(1, side), min(overlap, max(0, side - 1)), stamp_of(path))
 

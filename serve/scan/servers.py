@@ -119,7 +119,7 @@ class ServersAsker:
             content = response.json() if response.is_success else None
         except httpx2.ConnectError as error:
             raise BusyError(self._rest(server, f"cannot be reached: {error}")) from error
-        except (httpx2.TransportError, ValueError) as error:
+        except (httpx2.HTTPError, ValueError) as error:
             raise AnswerError(self._rest(server, f"{type(error).__name__} {error}".strip())) from error
         if isinstance(content, dict) and _text(content) is not None:
             with self._lock:
@@ -166,7 +166,7 @@ class ServersAsker:
         try:
             response = self._http.get(f"{server.url}/models")
             rows = response.json()["data"] if response.is_success else []
-        except (httpx2.TransportError, ValueError, LookupError, TypeError) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, LookupError, TypeError) as error:
             raise RequestError(f"{server.url} cannot be asked ({error}): see that a server runs there") from error
         if not response.is_success:
             raise RequestError(f"{server.url} answers {response.status_code} {_sentence(response)}: see --key")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from serve.errors import BusyError, RateError, StoppedError
 from serve.scan.asking import AnswerError, Asker, GoneError, View, reason_of
+from serve.scan.faults import faults
 from serve.scan.findings import Finding
 from serve.scan.journal import Journal
 from serve.scan.options import ScanOptions
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 ATTEMPTS = 3
 _PAUSE_S = 0.5
 _AHEAD = 2
-_FAULTS = (
-    NadirError, OSError, RuntimeError, ValueError, LookupError, ArithmeticError, TypeError, AttributeError, MemoryError,
-)  # fmt: skip
 Group = tuple[Target, list[int]]
 
 
@@ -72,7 +70,7 @@ class Worker:
             try:
                 raster, rendering = self._open(target)
                 pixels: Pixels = raster.read(window, size, rendering)
-            except _FAULTS as error:
+            except faults() as error:
                 self._close()
                 attempt += 1
                 if attempt == ATTEMPTS:
@@ -90,7 +88,7 @@ class Worker:
                 return self._asker.ask(self._instruction, views, self._options)
             except (GoneError, StoppedError):
                 raise
-            except _FAULTS:
+            except faults():
                 return [self._ask_one(view) for view in views]
         return [self._ask_one(views[0])]
 
@@ -105,7 +103,7 @@ class Worker:
                 raise
             except (BusyError, RateError) as error:
                 self._stop.wait(getattr(error, "retry_s", _PAUSE_S))
-            except _FAULTS as error:
+            except faults() as error:
                 attempt += 1
                 again = isinstance(error, AnswerError | RasterError) or not isinstance(error, NadirError)
                 if not again or attempt == ATTEMPTS:

@@ -67,7 +67,7 @@ def require_once(found: list[Any], shapes: list[Geometry], *, least: float) -> N
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(("size", "overlap"), [((230, 330), 0), ((330, 230), 0.2), ((230, 230), 0.6)])
+@pytest.mark.parametrize(("size", "overlap"), [((230, 330), 0), ((330, 230), 0.25)])
 def test_squares_on_every_seam_and_corner_come_out_once(kind: Kind, size: tuple[int, int], overlap: float) -> None:
     options = ScanOptions(window_px=96, overlap=overlap)
     xs, ys = ([*seam_places(length, 96, options.overlap_px), 8.0, length / 2, length - 8.0] for length in size)
@@ -104,7 +104,7 @@ def areas(draw: st.DrawFn) -> tuple[tuple[int, int], float, int, list[HBB]]:
     return size, overlap, side, shapes
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(areas(), st.sampled_from(KINDS), st.sampled_from([0.0, 17.0, 90.0, -135.0]))
 @example(((200, 100), 0, 60, [HBB(10, 10, 190, 90)]), "mask", 0.0)
 @example(((300, 300), 0.25, 64, [HBB(0, 0, 300, 20), HBB(0, 60, 20, 300), HBB(60, 60, 300, 80)]), "box", 30.0)
