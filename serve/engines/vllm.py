@@ -12,7 +12,7 @@ import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ import httpx2
 
 from serve.engines.conversation import build_messages
 from serve.engines.engine import Load, Prompt, Sampling, plain_guide
+from serve.engines.stops import Stops
 from serve.engines.turns import Turns
 from serve.engines.vllm_process import VllmProcess
 from serve.errors import BusyError, RequestError, StoppedError, TooLargeError
@@ -82,17 +83,22 @@ class VllmEngine:
             began = time.perf_counter()
             view, body = await asyncio.get_running_loop().run_in_executor(self._readers, self._prepare, prompt)
             read_ms = (time.perf_counter() - began) * 1000
-            text, usage = "", {}
+            text, ids, usage = "", list[int](), dict[str, int]()
             async with self._chosen() as upstream:
-                async for event in _events(upstream, {**body, "model": prompt.adapter or upstream.model}):
-                    usage = event.get("usage") or usage
-                    piece = _piece(event)
-                    text += piece
-                    if piece:
-                        yield piece
+                asked = {**body, "model": prompt.adapter or upstream.model}
+                async with aclosing(_events(upstream, asked)) as events:
+                    async for event in events:
+                        usage = event.get("usage") or usage
+                        piece, new_ids = _piece(event)
+                        text, ids = text + piece, ids + new_ids
+                        if piece:
+                            yield piece
             stages = {"read": read_ms, "generate": (time.perf_counter() - began) * 1000 - read_ms}
             cost = cost_of(view, usage.get("prompt_tokens", 0), usage.get("completion_tokens", 0), stages)
-            yield self._prompter.place(prompt.request, view, text, cost)
+            whole = self._whole(text, ids, prompt.sampling)
+            if rest := whole[len(text) :]:
+                yield rest
+            yield self._prompter.place(prompt.request, view, whole, cost)
 
     async def close(self) -> None:
         """Close the connections, and end what was started."""
@@ -101,6 +107,12 @@ class VllmEngine:
             await upstream.http.aclose()
             if upstream.process is not None:
                 await asyncio.to_thread(upstream.process.stop)
+
+    def _whole(self, text: str, ids: Sequence[int], sampling: Sampling) -> str:
+        """Give the text of an answer with the half character at its end that vLLM leaves out of a stream."""
+        decoded = str(self._prompter.processor.tokenizer.decode(ids, skip_special_tokens=True))
+        whole = Stops(sampling.stop).before(decoded)
+        return whole if whole.startswith(text) else text
 
     def _prepare(self, prompt: Prompt) -> tuple[View, dict[str, Any]]:
         """Read the images and word the conversation; in a thread, since rasters block."""
@@ -113,6 +125,7 @@ class VllmEngine:
             "max_tokens": prompt.request.max_new_tokens,
             "stream": True,
             "stream_options": {"include_usage": True},
+            "return_token_ids": True,
             **_drawn(prompt.sampling),
             **guided,
         }
@@ -132,7 +145,7 @@ class VllmEngine:
             upstream.running -= 1
 
 
-async def _events(upstream: Upstream, body: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+async def _events(upstream: Upstream, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
     """Yield the events of an answer; what vLLM refuses, and its end, become errors of this server."""
     ended = False
     try:
@@ -168,9 +181,10 @@ def _refusal(status: int, text: str) -> Exception:
     return RequestError(f"vLLM does not take the question: {sentence}")
 
 
-def _piece(event: dict[str, Any]) -> str:
-    choices = event.get("choices") or [{}]
-    return (choices[0].get("delta") or {}).get("content") or ""
+def _piece(event: dict[str, Any]) -> tuple[str, list[int]]:
+    """Give the text and the tokens of an event."""
+    choice = (event.get("choices") or [{}])[0]
+    return (choice.get("delta") or {}).get("content") or "", choice.get("token_ids") or []
 
 
 def _with_sheets(messages: list[Message], images: Sequence[TiledImage]) -> list[Message]:

@@ -80,11 +80,14 @@ class VllmProcess:
         self._end_group()
         if self._keeper.is_alive():
             self._keeper.join()
+            self._end_group()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _spawn(self) -> None:
         self.socket.unlink(missing_ok=True)
         self._log.parent.mkdir(parents=True, exist_ok=True)
+        if self._log.exists():
+            self._log.replace(self._log.with_suffix(".old.log"))
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 self._command,

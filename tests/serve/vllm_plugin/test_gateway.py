@@ -23,7 +23,7 @@ from serve.settings import Limits, Settings
 from vlm.answer import Nadir
 
 QUESTIONS = (("Where are the ships?", "detect"), ("How many cars are there?", "count"), ("What is this?", "caption"))
-LONG = {"structured_outputs": {"regex": "(?:a ){1200}"}, "max_tokens": 1000}
+LONG = {"structured_outputs": {"regex": "(?:a ){300}"}, "max_tokens": 600}
 
 
 @dataclass(frozen=True)
