@@ -16,7 +16,7 @@ from rasterio.transform import from_origin
 
 from data_engine.__main__ import main as data_engine_main
 from tests.vlm.tiny import build_tiny
-from train import align, export, grpo, start
+from train import align, clip, export, grpo, start
 from train import estimate as estimates
 from train.recipes import RECIPES
 from vlm.checkpoint import save_checkpoint
@@ -76,8 +76,13 @@ def run_command(command: str) -> None:
     elif words[2] == "train.estimate":
         estimates.main(words[3:])
     else:
-        mains = {"train.align": align.main, "train.grpo": grpo.main, "train.export": export.main}
-        with_argv(mains[words[2]], words[3:])
+        mains = {
+            "train.align": align.main,
+            "train.clip": clip.main,
+            "train.grpo": grpo.main,
+            "train.export": export.main,
+        }
+        with_argv(mains[words[2]], [*words[3:], *(["workers=0"] if words[2] == "train.clip" else [])])
 
 
 def test_the_page_names_the_recipes_there_are() -> None:
