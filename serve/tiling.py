@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rio_tiler.models import ImageData
 
 TILE_PX = 256
-MOST_ZOOM = 30
+MOST_ZOOM = 24  # the finest of Web Mercator: 9 mm a pixel at the equator
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,9 @@ def render_tile(path: Path, name: str, zoom: int, x: int, y: int, *, bands: str 
     Raises MissingError for a tile outside the raster, RasterError for bands that it has not and for damage.
     """
     if not (0 <= zoom <= MOST_ZOOM and 0 <= x < 2**zoom and 0 <= y < 2**zoom):
-        raise MissingError(f"there is no tile {zoom}/{x}/{y}: expected x and y from 0 to {2 ** min(zoom, 30) - 1}")
+        raise MissingError(
+            f"there is no tile {zoom}/{x}/{y}: expected x and y from 0 to {2 ** min(zoom, MOST_ZOOM) - 1}"
+        )
     with sound(name), gdal(str(path)), quiet(), Raster.open(path) as raster:
         how = rendering_of(path, bands)
         if raster.grid.georeferenced:

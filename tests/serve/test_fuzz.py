@@ -11,6 +11,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import httpx2
 import numpy as np
 import pytest
 import rasterio
@@ -68,6 +69,20 @@ def mutate(data: bytes, rng: np.random.Generator) -> bytes:
     return bytes(changed)
 
 
+def other_ways(server: Live, id: str, number: int) -> httpx2.Response:
+    """Ask about a damaged raster in another way, a different one each time."""
+    region = {"image": 0, "phrase": "", "geometry_px": {"kind": "box", "xyxy": [1, 1, 9, 9]}}
+    ways: list[tuple[str, dict[str, object]]] = [
+        ("change", {"images": [id, id], "max_tokens": 2}),
+        ("segment", {"phrase": "ships", "image": id, "max_tokens": 2, "bands": "1"}),
+        ("ground", {"phrase": "ships", "image": id, "max_tokens": 2, "bbox": [-85, 33, -84, 34]}),
+        ("exports", {"images": [id], "regions": [region], "format": ("geojson", "gpkg", "coco")[number % 3]}),
+        ("ask", {"instruction": "What?", "images": [id], "max_tokens": 2, "window": [5, 5, 20, 20], "strict": True}),
+    ]
+    path, body = ways[number % len(ways)]
+    return server.http.post(f"/v1/{path}", json=body)
+
+
 def test_damaged_uploads_are_refused_or_answered(server: Live, originals: list[bytes]) -> None:
     seen: dict[int, int] = {}
     for number in range(UPLOADS):
@@ -81,9 +96,10 @@ def test_damaged_uploads_are_refused_or_answered(server: Live, originals: list[b
             responses += [server.http.post("/v1/ask", json=asked), server.http.get(f"/tiles/{id}")]
             zoom = responses[-1].json().get("minzoom", 0)
             responses.append(server.http.get(f"/tiles/{id}/{zoom}/0/0.png"))
+            responses.append(other_ways(server, id, number))
             server.http.delete(f"/v1/rasters/{id}")
         for response in responses:
-            assert response.status_code in (200, 201, 404, 413, 415, 422), (number, response.url, response.text)
+            assert response.status_code in (200, 201, 400, 404, 413, 415, 422), (number, response.url, response.text)
             seen[response.status_code] = seen.get(response.status_code, 0) + 1
     assert seen[200] and seen[422], f"the mutations are too gentle or too rough: {seen}"
     assert not list((server.settings.data / "incoming").iterdir())
@@ -107,7 +123,31 @@ def document() -> dict[str, object]:
         return build_app(Nobody(), Settings(Path(folder), limits=Limits())).openapi()  # type: ignore[arg-type]
 
 
+ASKING = ("/v1/ask", "/v1/ground", "/v1/segment", "/v1/change", "/v1/chat/completions")
 schema = schemathesis.openapi.from_dict(document())
+
+
+def tame(case: schemathesis.Case) -> None:
+    """Ask for short answers where a request asks for any."""
+    if isinstance(case.body, dict) and ("max_tokens" in case.body or case.path in ASKING):
+        case.body.pop("max_completion_tokens", None)
+        case.body["max_tokens"] = 2
+
+
+def lead_to(case: schemathesis.Case, id: str) -> None:
+    """Let a request name a raster that is there: one that is not is refused before much else is looked at."""
+    if "raster" in case.path_parameters:
+        case.path_parameters["raster"] = id
+    if isinstance(case.body, dict):
+        for name, real in (("image", id), ("images", [id] * min(2, len(str(case.body.get("images", "")))))):
+            if name in case.body:
+                case.body[name] = real
+
+
+def kept_raster(server: Live, scene: Path) -> str:
+    """Give the id of a raster that is there."""
+    kept = [raster["id"] for raster in server.http.get("/v1/rasters").json()["data"] if raster["name"] == "kept.tif"]
+    return str(kept[0]) if kept else server.send(scene, "kept.tif")
 
 
 @pytest.mark.slow
@@ -118,11 +158,11 @@ schema = schemathesis.openapi.from_dict(document())
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-def test_no_request_that_the_schema_allows_is_a_fault(server: Live, case: schemathesis.Case) -> None:
+def test_no_request_that_the_schema_allows_is_a_fault(server: Live, scene: Path, case: schemathesis.Case) -> None:
     """Statuses are those of the table; a body that is no object, a raster that is not there: refusals in a sentence."""
-    if isinstance(case.body, dict):
-        case.body.pop("max_completion_tokens", None)
-        case.body["max_tokens"] = 2
+    tame(case)
+    if len(str(case.body)) % 2 and case.method != "DELETE" and "jobs" not in case.path:
+        lead_to(case, kept_raster(server, scene))
     response = case.call(base_url=server.url)
     assert response.status_code in (200, 201, 204, 400, 404, 405, 413, 415, 422), response.text
     if response.status_code >= 400:
