@@ -5,19 +5,21 @@ Layout: *.tar anywhere below `root`, a record being <key>.{jpg,jpeg,png,webp,tif
 {bytes, path} of datasets.Image, or a path from the file's folder) and a column `caption` or `text`, and caption_pt,
 caption_zh ... for other languages, each a text or a list of texts. Files below a folder named train, val or test are of
 that split; "all" is every file.
-Quirks: a record's other files (json, cls) are not read; img2dataset's records that failed have no image and are counted
-as bad. The language is kept at the end of a sample's id (data_engine/languages.py).
+Quirks: of a record's .json only an id that ends in a language is read (what `--to webdataset` writes), its other files
+are not; img2dataset's records that failed have no image and are counted as bad. The language is kept at the end of a
+sample's id (data_engine/languages.py).
 Licence: that of the set; "unknown" here. Citation: that of the set.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from data_engine import generate
-from data_engine.languages import ENGLISH, is_language, mark_language
+from data_engine.languages import ENGLISH, is_language, mark_language, read_language
 from data_engine.objects import seeded
 from data_engine.sources.boundary import Reject, convert_each
 from data_engine.sources.source import Source, describe_image, require_path, require_split
@@ -84,11 +86,21 @@ def _samples(key: str, image: Image, texts: Texts, split: str, seed: int) -> Ite
 
 def _read_texts(record: Record) -> Texts:
     found: Texts = []
+    own = _own_language(record)
     for kind in sorted(record.files, key=lambda kind: (kind != TEXT, kind)):
         code, dot, last = kind.rpartition(".")
         if last == TEXT and (not dot or is_language(code)):
-            found += [(code or ENGLISH, line) for line in _clean(record.text(kind).splitlines())]
+            found += [(code or own, line) for line in _clean(record.text(kind).splitlines())]
     return found
+
+
+def _own_language(record: Record) -> str:
+    """Give the language of a record's .txt: that of the id in its .json, where `convert --to webdataset` wrote it."""
+    try:
+        content = json.loads(record.text("json")) if "json" in record.files else {}
+    except (json.JSONDecodeError, DataError):
+        return ENGLISH
+    return read_language(str(content.get("id", ""))) if isinstance(content, dict) else ENGLISH
 
 
 def _rows(paths: list[Path]) -> Iterator[tuple[Path, int, dict[str, Any]]]:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from data_engine.languages import read_language
 from data_engine.sources import SOURCES, coco, folder_scenes, image_text, yolo
 from tests.data_engine.makers import write_image
 from tests.data_engine.makers_formats import (
@@ -141,6 +142,14 @@ def test_image_text_pairs_keep_their_languages(tmp_path):
     assert len(list(image_text.load(tmp_path, split="all"))) == 7
     with pytest.raises(DataError, match="no tars or Parquet files of the split 'val'"):
         list(image_text.load(tmp_path, split="val"))
+
+
+def test_languages_survive_tars(tmp_path, run):
+    make_image_text(tmp_path / "in")
+    for to, source, root in (("samples", "image_text", "in"), ("webdataset", "store", "samples")):
+        run("convert", source, tmp_path / root, tmp_path / to, "--to", to)
+    again = image_text.load(tmp_path / "webdataset", split="all")
+    assert Counter(read_language(sample.id) for sample in again) == {"en": 4, "pt": 3}
 
 
 def test_bad_image_text_pairs_cost_no_others(tmp_path):
