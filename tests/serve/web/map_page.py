@@ -96,23 +96,35 @@ def span(box: FloatRect) -> tuple[slice, slice]:
     return slice(y, y + int(box["height"]) + 1), slice(x, x + int(box["width"]) + 1)
 
 
-def frame_of(pixels: np.ndarray, colour: tuple[int, int, int], *, least: int = 25) -> Box | None:
-    """Find a rectangle's outline: the outermost rows and columns with a run of its colour, as x1, y1, x2, y2."""
-    same = (np.abs(pixels.astype(int) - colour) < 14).all(axis=2)
-    cols = [x for x in range(same.shape[1]) if longest_run(same[:, x]) >= least]
-    rows = [y for y in range(same.shape[0]) if longest_run(same[y]) >= least]
-    return (cols[0], rows[0], cols[-1] + 1, rows[-1] + 1) if cols and rows else None
+def extent_of(where: np.ndarray) -> Box | None:
+    """Give the smallest box around the true pixels, x1, y1, x2, y2."""
+    rows, cols = np.flatnonzero(where.any(axis=1)), np.flatnonzero(where.any(axis=0))
+    return (int(cols[0]), int(rows[0]), int(cols[-1]) + 1, int(rows[-1]) + 1) if rows.size else None
 
 
-def bright_field(pixels: np.ndarray) -> Box | None:
-    """Find the white field of the scene."""
-    white = (pixels > 225).all(axis=2)
-    cols = [x for x in range(white.shape[1]) if longest_run(white[:, x]) >= 25]
-    rows = [y for y in range(white.shape[0]) if longest_run(white[y]) >= 25]
-    return (cols[0], rows[0], cols[-1] + 1, rows[-1] + 1) if cols and rows else None
+def coloured(pixels: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
+    """Say where the pixels have a colour."""
+    return np.asarray((np.abs(pixels.astype(int) - colour) < 14).all(axis=2))
 
 
-def longest_run(line: np.ndarray) -> int:
-    """Count the longest run of true values."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], line.astype(np.int8), [0]])))
-    return int((edges[1::2] - edges[::2]).max(initial=0))
+def bright(pixels: np.ndarray) -> np.ndarray:
+    """Say where the white field of a scene is."""
+    return np.asarray((pixels > 225).all(axis=2))
+
+
+def farthest_px(field: np.ndarray, line: np.ndarray) -> float:
+    """Measure how far a line strays from the outline of a field, or leaves some of it out, in pixels of the screen.
+
+    The label above the field is not looked at.
+    """
+    from scipy.ndimage import binary_erosion, distance_transform_edt
+
+    box = extent_of(field)
+    if box is None or not line.any():
+        return float("inf")
+    line = line.copy()
+    line[: box[1] - 2] = False
+    outline = field & ~binary_erosion(field)
+    left_out = distance_transform_edt(~line)[outline].max()
+    astray = distance_transform_edt(~outline)[line].max()
+    return float(max(left_out, astray))
