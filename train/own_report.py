@@ -39,7 +39,7 @@ class Facts:
 def write_report(out: Path, facts: Facts, before: Sequence[Result], after: Sequence[Result]) -> Path:
     """Write result.json, report.md and report.html to a folder, and give the path of the last."""
     rows = [_row(*pair) for pair in zip(before, after, strict=True)]
-    numbers = _numbers(facts)
+    numbers = _numbers(facts) | {"steps": _say_steps(out)}
     headlines = {
         row["suite"]: {"score": row["score"], **{side: _round(row[side]) for side in ("before", "after")}}
         for row in rows
@@ -97,8 +97,8 @@ def _line(row: dict[str, Any]) -> str:
 def _notes(rows: Sequence[Result]) -> list[str]:
     notes = [
         "Scored on ground that no training window shows, by the benchmark runner (docs/evaluation.md): the number "
-        "behind a score is its standard error over held-out blocks. [comparison.md](comparison.md) has all scores, and the "
-        "differences question by question."
+        "behind a score is its standard error over held-out blocks. [comparison.md](comparison.md) has all scores, and "
+        "the differences question by question."
     ]
     few = [f"{row['asked']} ({row['n']} in {row['groups']} blocks)" for row in rows if row["n"] < FEW]
     if few:
@@ -131,6 +131,12 @@ def _numbers(facts: Facts) -> dict[str, Any]:
         "minutes in all, since the last start": round(facts.seconds / 60, 1),
         "from": facts.settings["model"] or "the built-in model",
     }  # fmt: skip
+
+
+def _say_steps(out: Path) -> str:
+    """Say how many steps each round took."""
+    notes = {path.parents[1].name: json.loads(path.read_text()) for path in out.glob("rounds/*/model/training.json")}
+    return ", ".join(f"{name} {found['step']}" for name, found in sorted(notes.items(), reverse=True)) or "none"
 
 
 def _render_page(out: Path, facts: Facts, rows: Sequence[Result], numbers: dict[str, Any]) -> str:
