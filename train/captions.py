@@ -23,7 +23,8 @@ from torch.utils.data import Dataset
 from data_engine.languages import ENGLISH, is_language, read_language
 from data_engine.recipes.box_caption import box_caption
 from data_engine.store.rows import Rows
-from train.mixture import group_samples
+from data_engine.store.webdataset import write_caption
+from train.mixture import count_places, group_samples
 from train.pictures import is_spatial, jitter, load_rgb, random_move, random_window
 from vlm.errors import DataError, InputError
 from vlm.geometry.convert import to_hbb
@@ -134,7 +135,8 @@ class Album:
         self.languages = sorted({read_language(one) for one, task in zip(ids, tasks, strict=True) if task == "caption"})
         if wanted.languages:
             self.languages = [code for code, _ in wanted.languages]
-        self._kinds = np.array([self._kind(*one) for one in zip(ids, tasks, strict=True)], dtype=np.int16)
+        facts = zip(ids, tasks, count_places(samples).tolist(), strict=True)
+        self._kinds = np.array([self._kind(*one) for one in facts], dtype=np.int16)
         self._groups = [group for group in group_samples(samples) if self._choices(group)]
         if not self._groups:
             those = f" in {', '.join(self.languages)}" if wanted.languages else ""
@@ -150,7 +152,7 @@ class Album:
         objects = [int(row) for row in group if self._kinds[row] == OBJECTS]
         sample, caption = self._caption(group, rng)
         told = [self.samples[row] for row in objects] if self.wanted.regions else []
-        regions = tuple(region for one in told for turn in one.turns for region in turn.answer.regions if region.phrase)
+        regions = _named_regions(told)
         rgb = load_rgb(sample.images[0])
         if not is_spatial(sample.turns):
             move = random_move(rng)
@@ -170,8 +172,10 @@ class Album:
         sample = self.samples[row]
         if self._kinds[row] == OBJECTS:
             made = [one for one in box_caption(sample, self.seed) if one.task == "caption"]
-            sample = rng.choice(made) if made else sample
-        return sample, sample.turns[0].answer.template
+            if not made:
+                return sample, ", ".join(dict.fromkeys(region.phrase for region in sample.turns[0].answer.regions))
+            sample = rng.choice(made)
+        return sample, write_caption(sample.turns[0].answer)
 
     def _choices(self, group: np.ndarray) -> list[tuple[int, int]]:
         """Give (language's number, sample's number) of what captions of a group there are to draw."""
@@ -181,9 +185,9 @@ class Album:
             found += [(english, int(row)) for row in group if self._kinds[row] == OBJECTS]
         return found
 
-    def _kind(self, sample_id: str, task: str) -> int:
+    def _kind(self, sample_id: str, task: str, places: int) -> int:
         if task == "detect":
-            return OBJECTS
+            return OBJECTS if places else OTHER
         code = read_language(sample_id)
         return self.languages.index(code) if task == "caption" and code in self.languages else OTHER
 
@@ -272,6 +276,15 @@ def _facts(samples: Sequence[Sample]) -> tuple[list[str], list[str]]:
     if isinstance(samples, Rows):
         return samples.column("task"), samples.column("id")
     return [sample.task for sample in samples], [sample.id for sample in samples]
+
+
+def _named_regions(detections: Sequence[Sample]) -> tuple[Region, ...]:
+    """Give the named objects of detections, each once: a second turn holds the same as oriented boxes."""
+    found: dict[tuple[str, float, float], Region] = {}
+    for region in (region for one in detections for region in one.turns[0].answer.regions if region.phrase):
+        box = to_hbb(region.geometry)
+        found.setdefault((region.phrase, round(box.x1 + box.x2), round(box.y1 + box.y2)), region)
+    return tuple(found.values())
 
 
 def _cut(rgb: np.ndarray, part: Window4) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from data_engine.store.rows import Rows
 from tests.train.made_captions import COLOURS, make_captioned, write_captioned
 from train.captions import Album, Frame, Steps, Wanted, parse_languages
 from vlm.errors import DataError, InputError
+from vlm.records import Answer
 
 FRAME = Frame(32, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 ALL = Wanted(regions=2, crops=1)
@@ -87,3 +89,16 @@ def test_regions_lie_where_their_colour_is() -> None:
         expected = np.argmax(COLOURS[name.split()[0]])
         assert batch.tiles[number, y, x].argmax() == expected, name
         assert cut[middle, middle].argmax() == expected, name
+
+
+def test_an_object_told_twice_is_one_region_and_nothing_makes_no_caption() -> None:
+    captions = [sample for sample in make_captioned(1) if sample.task == "caption"]
+    (boxes,) = [sample for sample in make_captioned(1) if sample.task == "detect"]
+    turn = boxes.turns[0]
+    answers = {region.phrase: Answer("{ref box:0}", (region,)) for region in turn.answer.regions}
+    per_class = [replace(boxes, id=name, turns=(replace(turn, answer=one),)) for name, one in answers.items()]
+    drawn = Album([*captions, boxes, *per_class], ALL).draw(random.Random(0))
+    assert len(drawn.regions) == len(turn.answer.regions) == 2
+    nothing = replace(boxes, turns=(replace(turn, answer=Answer("none")),))
+    with pytest.raises(DataError, match="no image has a caption"):
+        Album([nothing], Wanted(box_captions=True))

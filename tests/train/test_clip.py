@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import multiprocessing
+import os
 import random
+import shutil
+import socket
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +32,7 @@ from vlm.checkpoint import load_checkpoint, save_checkpoint
 CONFIG = ClipConfig(
     batch=4, steps=8, learning_rate=1e-3, warmup_steps=1, save_steps=2, save_minutes=1e9, log_steps=1, workers=0
 )
+LIMIT_S = 300
 ALL = replace(CONFIG, region_weight=1.0, distill_weight=1.0, rotation_weight=0.5, box_captions=True)
 
 
@@ -127,6 +131,35 @@ def test_a_killed_run_goes_on_bit_by_bit(tmp_path: Path) -> None:
     models = [load_checkpoint(out / "model")[0].state_dict() for out in (whole, cut)]
     assert all(torch.equal(models[0][name], models[1][name]) for name in models[0])
     assert len(list((cut / "checkpoints").glob("step-*/teacher.pt"))) == CONFIG.keep
+
+
+def join(rank: int, port: int, out: Path, config: ClipConfig) -> None:
+    """Train as one of two processes, as every launcher names them."""
+    names = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    os.environ.update({name: str(value) for name, value in names.items()})
+    train_clip(*make(config), config, out)
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one_and_one_goes_on_from_them(tmp_path: Path) -> None:
+    import deepspeed  # noqa: F401  # once, for those that are forked
+
+    config = replace(ALL, steps=6, save_steps=3, rotation_weight=0.0, zero=2)
+    one, two = tmp_path / "one", tmp_path / "two"
+    expected = train(one, config)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=join, args=(rank, port, two, config)) for rank in (0, 1)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(LIMIT_S)
+    assert [process.exitcode for process in processes] == [0, 0]
+    assert losses(two) == pytest.approx(expected, abs=1e-4)
+    shutil.rmtree(two / "checkpoints" / "step-00000006")
+    assert train(two, config) == pytest.approx(expected, abs=1e-4)
 
 
 def test_only_what_has_a_rate_moves(tmp_path: Path) -> None:

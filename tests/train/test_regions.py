@@ -39,7 +39,7 @@ def test_a_teacher_that_saw_the_same_asks_nothing() -> None:
     model, _ = build_tiny()
     encoder, boxes = model.encoder, torch.tensor([[0.0, 0.0, 1.0, 1.0]]).repeat(2, 1)
     pixels, image = torch.randn(2, 3, 32, 32), torch.arange(2)
-    patches = see(encoder.clip.visual, encoder.layers, pixels)[1]
+    patches = see(encoder.clip.visual, encoder.layers, pixels)[1].detach()
     teacher = Teacher(encoder, decay=1.0).patches(pixels)
     same = distil_loss(pool_boxes(patches, boxes, image, 4), teacher)
     other = distil_loss(pool_boxes(patches, boxes, image, 4), teacher.flip(0))
