@@ -14,6 +14,8 @@ from tests.serve.web.conftest import HEIGHT, TARGET, WIDTH
 from tests.serve.web.map_page import RED, TEAL, Box, MapPage, bright, coloured, extent_of, farthest_px
 from tests.serve.web.told import ToldEngine
 
+# Tiles are drawn in several threads at once, and Python's own way to silence a warning holds for one at a time.
+pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 EDGE_PX = 4.0  # half a line's width, its round corners, and a pixel of the scene
 
 

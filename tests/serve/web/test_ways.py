@@ -14,6 +14,8 @@ from tests.serve.web.conftest import told
 from tests.serve.web.map_page import RED, MapPage, coloured
 from tests.serve.web.told import ToldEngine
 
+# Tiles are drawn in several threads at once, and Python's own way to silence a warning holds for one at a time.
+pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 KEY = "a-key-for-the-test"
 
 
