@@ -28,7 +28,7 @@ from train.recipes import Parts, Recipe, Share, find_recipe
 from train.towers import LAYERS, Towers, open_towers, plain_config
 from train.words import MAKE_CAPTIONS
 from vlm.encoder import Encoder
-from vlm.errors import NadirError
+from vlm.errors import DataError, NadirError
 from vlm.records import Task
 
 LOG = logging.getLogger("nadir.train")
@@ -83,6 +83,8 @@ def find_parts(recipe: Recipe, arguments: argparse.Namespace) -> Parts | None:
 
 def check_data(recipe: Recipe, data: Path, config: ClipConfig) -> None:
     """Refuse, with DataError, stores that lack what the settings ask for."""
+    if not recipe.shares:
+        raise DataError(f"the recipe {recipe.name} names no store of captions: choose another, such as clip")
     captions: list[Task] = ["caption", "detect"] if config.box_captions else ["caption"]
     check_tasks(recipe, data, "contrastive training", captions, f"{MAKE_CAPTIONS}, or set box_captions=true")
     if config.region_weight:

@@ -230,3 +230,6 @@ def test_data_without_what_a_loss_needs_are_a_sentence(tmp_path: Path) -> None:
         SystemExit, match=r"region-category alignment learns from samples of detect, and .* holds caption 4"
     ):
         run("", ["--data", str(data), "--out", str(tmp_path / "out"), "region_weight=1"])
+    with pytest.raises(SystemExit, match="the recipe smoke names no store of captions: choose another, such as clip"):
+        run("", ["--recipe", "smoke", "--data", str(data), "--out", str(tmp_path / "out")])
+    assert not (tmp_path / "out").exists()
