@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 
 from serve.app.fetching import fetch, require_under
 from serve.app.services import Owner, Served
-from serve.errors import RequestError, StoppedError
+from serve.errors import FormatError, RequestError, StoppedError
 from serve.store.rasters import Incoming, StoredRaster
 
 router = APIRouter(tags=["Rasters"])
@@ -35,6 +35,8 @@ async def send_raster(
 
     curl -T scene.tif -X POST "http://127.0.0.1:8000/v1/rasters?name=scene.tif"
     """
+    if request.headers.get("content-type", "").startswith("multipart/"):
+        raise FormatError("the body is a form: send the file itself, as curl -T scene.tif does, and its name as ?name=")
     with services.store.receiving(owner, name or "raster") as incoming:
         await _receive(request, incoming)
         return describe(await asyncio.to_thread(incoming.keep))

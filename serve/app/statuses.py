@@ -32,6 +32,8 @@ STATUS: dict[type[NadirError], int] = {
     InputError: 400,
 }
 _SHOWN_PROBLEMS = 3
+_AS_JSON = "send JSON, with the header Content-Type: application/json"
+_SEE_DOCS = "/docs lists what there is"
 
 
 class LateRefusalError(HTTPException):
@@ -71,13 +73,17 @@ def add_handlers(app: FastAPI, *, hidden: Sequence[Path]) -> None:
         assert isinstance(found, NadirError)
         return refusal(found, hidden=hidden)
 
-    async def refuse_shape(_: Request, error: Exception) -> JSONResponse:
+    async def refuse_shape(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
-        return JSONResponse(_body(_problems(error), "invalid_request_error", "ValidationError"), 422)
+        kind = request.headers.get("content-type", "")
+        said = _problems(error) if not kind or "json" in kind else f"the body is said to be {kind[:60]!r}: {_AS_JSON}"
+        return JSONResponse(_body(said, "invalid_request_error", "ValidationError"), 422)
 
-    async def refuse_route(_: Request, error: Exception) -> JSONResponse:
+    async def refuse_route(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
-        body = _body(str(error.detail), "invalid_request_error", "HTTPException")
+        asked = f"{request.method} {request.url.path[:60]}"
+        known = {404: f"there is no {asked}: {_SEE_DOCS}", 405: f"{asked} is not served: {_SEE_DOCS}"}
+        body = _body(known.get(error.status_code, str(error.detail)), "invalid_request_error", "HTTPException")
         return JSONResponse(body, error.status_code, headers=error.headers)
 
     async def fail(_: Request, error: Exception) -> JSONResponse:

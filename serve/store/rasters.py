@@ -36,6 +36,7 @@ from vlm.raster import Raster
 
 _UNSAFE = re.compile(r"[^\w.-]+", re.ASCII)
 _NAME_CHARACTERS = 60
+_OUTLINE_POINTS = 33
 Clock = Callable[[], float]
 
 
@@ -284,23 +285,30 @@ def clean_name(name: str, suffix: str) -> str:
 
 
 def _bounds(raster: Raster) -> tuple[float, float, float, float] | None:
-    """Give west, south, east, north of a raster's outline in degrees; west > east across the antimeridian."""
+    """Give west, south, east, north of a raster's outline in degrees; west > east across the antimeridian.
+
+    An outline that goes round a pole, and one as wide as the world, reaches from -180 to 180.
+    """
     if not raster.grid.georeferenced:
         return None
     import numpy as np
 
-    along, width, height = np.linspace(0, 1, 9), raster.width, raster.height
-    x = np.concatenate([along, along, along * 0, along * 0 + 1]) * width
-    y = np.concatenate([along * 0, along * 0 + 1, along, along]) * height
+    along = np.linspace(0, 1, _OUTLINE_POINTS)
+    zeros, ones = along * 0, along * 0 + 1
+    x = np.concatenate([along, ones, along[::-1], zeros]) * raster.width
+    y = np.concatenate([zeros, along, ones, along[::-1]]) * raster.height
     lon, lat = raster.grid.to_wgs84(x, y)
     if not (np.isfinite(lon).all() and np.isfinite(lat).all()):
         return None
-    if np.ptp(lon) > 180:
-        lon = np.where(lon < 0, lon + 360, lon)
-        west, east = float(lon.min()), float(lon.max()) - 360
-    else:
-        west, east = float(lon.min()), float(lon.max())
-    return west, float(lat.min()), east, float(lat.max())
+    lon = np.unwrap(lon, period=360)
+    south, north = float(lat.min()), float(lat.max())
+    if abs(lon[-1] - lon[0]) > 180:
+        return (-180.0, south, 180.0, 90.0) if south + north > 0 else (-180.0, -90.0, 180.0, north)
+    span = float(np.ptp(lon))
+    if span > 360 - 1e-6:
+        return -180.0, south, 180.0, north
+    west = float(lon.min() + 180) % 360 - 180
+    return west, south, west + span - (360 if west + span > 180 else 0), north
 
 
 def _named(sentence: str | None, path: Path, name: str) -> str | None:

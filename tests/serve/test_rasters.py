@@ -111,6 +111,16 @@ def test_broken_rasters_are_refused(server: Live, scene: Path) -> None:
         assert response.status_code == 422 and "half.tif" in response.json()["error"]["message"]
 
 
+def test_what_a_user_easily_gets_wrong_is_told(server: Live, scene: Path) -> None:
+    form = server.http.post("/v1/rasters?name=a.tif", files={"file": scene.read_bytes()})
+    assert form.status_code == 415 and "send the file itself" in form.text
+    plain = server.http.post("/v1/ask", content=b'{"instruction": "a"}', headers={"Content-Type": "text/plain"})
+    assert plain.status_code == 422 and "Content-Type: application/json" in plain.text
+    for method, path, status in (("GET", "/v1/nothing", 404), ("PUT", "/v1/rasters", 405)):
+        response = server.http.request(method, path)
+        assert response.status_code == status and f"{method} {path}" in response.text and "/docs" in response.text
+
+
 def test_an_upload_that_breaks_off_leaves_nothing(server: Live, scene: Path) -> None:
     host, port = server.url.removeprefix("http://").split(":")
     before = len(server.http.get("/v1/rasters").json()["data"])

@@ -36,7 +36,7 @@ class Quiet(SimpleHTTPRequestHandler):
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a root with a scene in it, and a secret scene beside it."""
     folder = tmp_path_factory.mktemp("disk")
-    for name in ("root/2026/scene.tif", "secret.tif"):
+    for name in ("shelf/2026/scene.tif", "secret.tif"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         write_raster(folder / name, checker(3, 120, 160), **UTM)
     return folder
@@ -48,9 +48,9 @@ def own(nadir: Nadir, folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as host:
         thread = Thread(target=host.serve_forever)
         thread.start()
-        prefix = f"http://127.0.0.1:{host.server_port}/root/"
+        prefix = f"http://127.0.0.1:{host.server_port}/shelf/"
         data = tmp_path_factory.mktemp("data")
-        settings = Settings(data, KEYS, limits=FREE, roots=(folder / "root",), prefixes=(prefix,))
+        settings = Settings(data, KEYS, limits=FREE, roots=(folder / "shelf",), prefixes=(prefix,))
         try:
             with serving(LocalEngine(nadir, name="tiny", limits=FREE), settings) as running:
                 yield running
@@ -64,7 +64,7 @@ def register(own: Live, **body: Any) -> httpx2.Response:
 
 
 def test_a_file_under_a_root_is_asked_about_where_it_lies(own: Live, nadir: Nadir, folder: Path) -> None:
-    scene = folder / "root" / "2026" / "scene.tif"
+    scene = folder / "shelf" / "2026" / "scene.tif"
     made = register(own, path="2026/scene.tif").json()
     assert (made["name"], made["width"], made["crs"]) == ("scene.tif", 160, "EPSG:32616")
     again = register(own, path=str(scene), name="mine").json()
@@ -85,7 +85,7 @@ def test_a_file_under_a_root_is_asked_about_where_it_lies(own: Live, nadir: Nadi
 
 
 def test_what_leads_out_of_the_roots_is_missing(own: Live, folder: Path) -> None:
-    root = folder / "root"
+    root = folder / "shelf"
     (root / "link.tif").symlink_to(folder / "secret.tif")
     (root / "up").symlink_to(folder)
     (root / "inside.tif").symlink_to(root / "2026" / "scene.tif")
@@ -104,7 +104,7 @@ def test_what_leads_out_of_the_roots_is_missing(own: Live, folder: Path) -> None
 
 
 def test_a_file_that_changes_is_no_longer_served(own: Live, folder: Path) -> None:
-    path = write_raster(folder / "root" / "changing.tif", checker(3, 60, 80), **UTM)
+    path = write_raster(folder / "shelf" / "changing.tif", checker(3, 60, 80), **UTM)
     id = register(own, path="changing.tif").json()["id"]
     assert own.http.get(f"/v1/rasters/{id}").status_code == 200
     path.unlink()
@@ -119,7 +119,7 @@ def test_a_file_that_changes_is_no_longer_served(own: Live, folder: Path) -> Non
 
 def test_letters_under_a_root_are_no_images_either(own: Live, folder: Path) -> None:
     """A VRT of the operator's own could name any file: what it shows is sent as a COG instead."""
-    root = folder / "root"
+    root = folder / "shelf"
     (root / "letter.vrt").write_text(
         f"<VRTDataset><SourceFilename>{folder / 'secret.tif'}</SourceFilename></VRTDataset>"
     )
@@ -134,8 +134,8 @@ def test_an_address_is_fetched_once_and_kept(own: Live, folder: Path) -> None:
     made = register(own, url=f"{prefix}2026/scene.tif")
     assert made.status_code == 201, made.text
     kept = own.settings.data / "rasters" / made.json()["id"] / "scene.tif"
-    assert kept.read_bytes() == (folder / "root" / "2026" / "scene.tif").read_bytes()
-    outside = prefix.replace("/root/", "/secret.tif")
+    assert kept.read_bytes() == (folder / "shelf" / "2026" / "scene.tif").read_bytes()
+    outside = prefix.replace("/shelf/", "/secret.tif")
     for url in (
         outside,
         f"{prefix}../secret.tif",

@@ -54,6 +54,26 @@ def test_formats_are_told_from_their_bytes(tmp_path: Path) -> None:
     assert placed.bounds is not None and placed.bounds[1] > 47
 
 
+@pytest.mark.parametrize(
+    ("crs", "transform", "bounds"),
+    [
+        ("EPSG:4326", (9.0, 0, -180, 0, -9.0, 90), (-180, -90, 180, 90)),
+        ("EPSG:4326", (9.0, 0, 0, 0, -9.0, 90), (-180, -90, 180, 90)),
+        ("EPSG:4326", (0.5, 0, 170, 0, -0.5, 10), (170, 0, -170, 10)),
+        ("EPSG:4326", (0.5, 0, 190, 0, -0.5, 10), (-170, 0, -150, 10)),
+        ("EPSG:3857", (250_000, 0, 0, 0, -250_000, 5_000_000), (0, 0, 89.83, 40.92)),
+        ("EPSG:3995", (100_000, 0, -2e6, 0, -100_000, 1e6), (-180, 69.63, 180, 90)),
+        ("EPSG:3031", (100_000, 0, -2e6, 0, -100_000, 1e6), (-180, -90, 180, -69.63)),
+    ],
+)
+def test_bounds_cross_the_antimeridian_and_go_round_the_world_and_the_poles(
+    tmp_path: Path, crs: str, transform: tuple[float, ...], bounds: tuple[float, ...]
+) -> None:
+    path = write_raster(tmp_path / "a.tif", checker(1, 20, 40), crs=crs, transform=rasterio.Affine(*transform))
+    raster = keep(RasterStore(tmp_path / "data", Limits(free_bytes=0)), path)
+    assert raster.bounds == pytest.approx(bounds, abs=0.3)
+
+
 def test_rasters_expire(tmp_path: Path, scene: Path) -> None:
     clock = [1000.0]
     store = RasterStore(tmp_path, Limits(keep_s=60, free_bytes=0), now=lambda: clock[0])
