@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -103,7 +104,7 @@ class VllmProcess:
         """Wait until vLLM answers, telling now and then what it does."""
         began = told = time.monotonic()
         with httpx2.Client(transport=httpx2.HTTPTransport(uds=str(self.socket)), base_url="http://vllm") as http:
-            while not (self.socket.exists() and _answers(http)):
+            while not _answers(self.socket, http):
                 now = time.monotonic()
                 if self._ended.wait(_LOOK_S):
                     raise RequestError("vLLM was stopped while it started")
@@ -164,7 +165,13 @@ class VllmProcess:
         return (named[-1] if named else f"it ended with status {code}")[:300]
 
 
-def _answers(http: httpx2.Client) -> bool:
+def _answers(path: Path, http: httpx2.Client) -> bool:
+    """Ask for its health; vLLM makes the socket file long before it listens, so that is looked at first."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
     try:
         return http.get("/health", timeout=5).is_success
     except httpx2.TransportError:
