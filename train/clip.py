@@ -1,7 +1,7 @@
 """Contrastive continual pre-training of the encoder's two towers on captioned images.
 
     python -m train.clip --vision ViT-L-14 --vision-checkpoint RemoteCLIP-ViT-L-14.pt --data out/mine --out out/towers
-    torchrun --nproc_per_node 8 -m train.clip --start out/tuned/model --data out/mine --out out/clip batch=1024
+    torchrun --nproc_per_node 8 -m -- train.clip --start out/tuned/model --data out/mine --out out/clip batch=1024
 
 Stops after `steps` or `minutes`; started again on the same folder it goes on from the last checkpoint. What each loss
 is says train/contrast.py and train/regions.py; what is drawn, train/captions.py.
