@@ -36,7 +36,7 @@ KEYS = tuple(f"key-of-client-{number}" for number in range(10))
 CLIENTS = (1, 8, 32)
 AT_ONCE = 200
 PAIRS = 20
-WORDS = "Where are the ships?"
+WORDS = "Describe the image."
 _START_S = 600.0
 _LIMITS = ("asks=100000/minute", "uploads=100000/minute", "open_per_key=100")
 
