@@ -87,7 +87,7 @@ demo: $(INSTALLED) ## answer eight instructions (or [IMAGE=a.tif [IMAGE2=b.tif]]
 web: $(WEB_BUILT) ## build the map page that the server shows (Node.js 20.19 or newer)
 
 $(WEB_INSTALLED): $(WEB)/package-lock.json $(WEB)/.npmrc
-	@node -e 'const [a, b] = process.versions.node.split("."); process.exit(a < 20 || (a == 20 && b < 19) || (a == 22 && b < 12))' \
+	@node -e 'const [a, b] = process.versions.node.split("."); process.exit(+(a < 20 || (a == 20 && b < 19) || (a == 22 && b < 12)))' \
 	  || { echo "the page is built by Node.js 20.19, 22.12 or newer: install it, with npm, and run make web again" >&2; exit 2; }
 	cd $(WEB) && $(THRICE) npm ci --silent
 	@touch $@
