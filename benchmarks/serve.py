@@ -197,6 +197,11 @@ def render(
             "", f"The same words asked {PAIRS} times in turns: {through * 1000:.1f} ms through the server, "
             f"{direct * 1000:.1f} ms of vLLM directly, {through / direct - 1:+.1%} (promised: below 5 %).",
         ]  # fmt: skip
+    if all(server.engine != "vllm" for server, _ in measured):
+        lines += [
+            "", "vLLM is measured by `--engine vllm` once it is installed (`make setup-vllm`), and asked directly too by "
+            "`--upstream`.",
+        ]  # fmt: skip
     return "\n".join([*lines, ""])
 
 
