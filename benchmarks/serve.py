@@ -199,8 +199,8 @@ def render(
         ]  # fmt: skip
     if all(server.engine != "vllm" for server, _ in measured):
         lines += [
-            "", "vLLM is measured by `--engine vllm` once it is installed (`make setup-vllm`), and asked directly too by "
-            "`--upstream`.",
+            "", "vLLM is measured by `--engine vllm` once it is installed (`make setup-vllm`), and asked directly "
+            "too by `--upstream`.",
         ]  # fmt: skip
     return "\n".join([*lines, ""])
 
