@@ -60,12 +60,16 @@ class ServersAsker:
     ) -> None:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         bounds = httpx2.Limits(max_connections=at_once * len(urls), max_keepalive_connections=at_once * len(urls))
-        self._http = httpx2.Client(headers=headers, timeout=timeout_s, limits=bounds)
         self._servers = [_Server(_base(url)) for url in urls]
+        self._http = httpx2.Client(headers=headers, timeout=timeout_s, limits=bounds)
         self._patience_s, self._lock = patience_s, threading.Lock()
         self._answered_at: float | None = None
-        for server in self._servers:
-            self._greet(server, model)
+        try:
+            for server in self._servers:
+                self._greet(server, model)
+        except RequestError:
+            self._http.close()
+            raise
         self.model = self._servers[0].model
         self.digest = hashlib.sha256(" ".join(sorted({s.model for s in self._servers})).encode()).hexdigest()[:16]
         self.at_once = at_once * len(urls)

@@ -53,9 +53,14 @@ class HostedAsker:
     batch = 1
 
     def __init__(
-        self, inner: EngineAsker, engine: Engine, loop: asyncio.AbstractEventLoop, stop: threading.Event
+        self,
+        inner: EngineAsker,
+        engine: Engine,
+        loop: asyncio.AbstractEventLoop,
+        thread: threading.Thread,
+        stop: threading.Event,
     ) -> None:
-        self.inner, self._engine, self._loop, self._stop = inner, engine, loop, stop
+        self.inner, self._engine, self._loop, self._thread, self._stop = inner, engine, loop, thread, stop
         self.model, self.digest, self.at_once = inner.model, inner.digest, inner.at_once
 
     @classmethod
@@ -71,10 +76,11 @@ class HostedAsker:
     def host(cls, engine: Engine, *, at_once: int) -> HostedAsker:
         """Give an engine a loop of its own."""
         loop, stop = asyncio.new_event_loop(), threading.Event()
-        threading.Thread(target=loop.run_forever, name="nadir-engine-loop", daemon=True).start()
+        thread = threading.Thread(target=loop.run_forever, name="nadir-engine-loop", daemon=True)
+        thread.start()
         inner = EngineAsker(engine, loop, owner="scan", stop=stop)
         inner.at_once = at_once
-        return cls(inner, engine, loop, stop)
+        return cls(inner, engine, loop, thread, stop)
 
     def ask(self, instruction: str, views: Sequence[View], options: ScanOptions) -> list[Finding]:
         """Answer windows as EngineAsker does."""
@@ -85,3 +91,5 @@ class HostedAsker:
         self._stop.set()
         asyncio.run_coroutine_threadsafe(self._engine.close(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
