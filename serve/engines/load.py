@@ -6,6 +6,7 @@ import os
 import shlex
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,19 +76,19 @@ def load_vllm(model: Path | None, settings: Settings, choice: VllmChoice | None 
     choice = choice or VllmChoice()
     folder, adapters = model_dir(model).resolve(), parse_adapters(choice.adapters)
     started = None if choice.upstreams else _start(folder, name_of(model), adapters, settings, choice)
-    try:
-        from serve.engines.vllm import VllmEngine
-        from vlm.config import NadirConfig
-        from vlm.processor import NadirProcessor
-        from vlm.prompter import Prompter
+    from serve.engines.vllm import VllmEngine
+    from vlm.config import NadirConfig
+    from vlm.processor import NadirProcessor
+    from vlm.prompter import Prompter
 
+    with ExitStack() as stack:
+        if started is not None:
+            stack.callback(started.stop)
         prompter = Prompter(NadirConfig.from_pretrained(folder), NadirProcessor.from_pretrained(folder))
         upstreams = [reach_process(started, name_of(model))] if started else [_running(url) for url in choice.upstreams]
-        return VllmEngine(prompter, upstreams, name=name_of(model), adapters=tuple(adapters), limits=settings.limits)
-    except BaseException:
-        if started is not None:
-            started.stop()
-        raise
+        engine = VllmEngine(prompter, upstreams, name=name_of(model), adapters=tuple(adapters), limits=settings.limits)
+        stack.pop_all()
+    return engine
 
 
 ENGINES: dict[str, Callable[[Path | None, Settings], Engine]] = {"local": load_local, "vllm": load_vllm}

@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx2
@@ -66,12 +66,11 @@ class VllmProcess:
 
     def start(self) -> None:
         """Start vLLM and wait until it answers; RequestError with vLLM's own reason where it does not."""
-        try:
+        with ExitStack() as stack:
+            stack.callback(self.stop)
             self._spawn()
             self._wait()
-        except BaseException:
-            self.stop()
-            raise
+            stack.pop_all()
         self._keeper.start()
 
     def stop(self) -> None:

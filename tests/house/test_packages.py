@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS_OF_ROOM = {
-    "data_engine": ("ray",), "train": ("train",), "eval_suites": ("eval", "lmms"), "serve": ("serve", "ray"),
+    "data_engine": ("ray",), "train": ("train",), "eval_suites": ("eval", "lmms"), "serve": ("serve", "ray", "vllm"),
 }  # fmt: skip
 OWN = {"vlm", "data_engine", "train", "eval_suites", "serve", "benchmarks"}
 
