@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -95,13 +96,39 @@ def gdal(path: str) -> Iterator[None]:
         yield
 
 
+class _Silence:
+    """Ignore a warning for as long as some thread wants it: Python's filters are one list for all threads."""
+
+    def __init__(self) -> None:
+        self._lock, self._threads, self._before = threading.Lock(), 0, warnings.catch_warnings()
+
+    @contextmanager
+    def of(self, category: type[Warning]) -> Iterator[None]:
+        """Ignore the category until the last thread has left."""
+        with self._lock:
+            if self._threads == 0:
+                self._before = warnings.catch_warnings()
+                self._before.__enter__()
+                warnings.simplefilter("ignore", category)
+            self._threads += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._threads -= 1
+                if self._threads == 0:
+                    self._before.__exit__(None, None, None)
+
+
+_SILENCE = _Silence()
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep rasterio's warning about a missing georeference from the user: the grid says it."""
     from rasterio.errors import NotGeoreferencedWarning
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+    with _SILENCE.of(NotGeoreferencedWarning):
         yield
 
 
