@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from serve.engines.load import ENGINES, VllmChoice, choose_engine, load_vllm
@@ -44,8 +45,7 @@ def run_serve(
     require_safe(settings, host)
     choice = VllmChoice(tuple(upstreams), tuple(adapters), vllm, show)
     chosen = choose_engine(engine, choice)
-    os.environ.update(_WALLS)
-    with _listen(host, port) as listener:
+    with _walled(), _listen(host, port) as listener:
         loaded = load_vllm(model, settings, choice) if chosen == "vllm" else ENGINES[chosen](model, settings)
         from serve.app.build import build_app
         from serve.app.running import build_server
@@ -54,6 +54,21 @@ def run_serve(
         shown = f"[{host}]" if ":" in host else host
         say(f"nadir: {loaded.name} at http://{shown}:{listener.getsockname()[1]} (its API is described at /docs)")
         server.run(sockets=[listener])
+
+
+@contextmanager
+def _walled() -> Iterator[None]:
+    """Keep GDAL from the network, and from drivers that reach it, for as long as the server runs."""
+    before = {name: os.environ.get(name) for name in _WALLS}
+    os.environ.update(_WALLS)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -115,6 +115,7 @@ def test_bad_starts_are_refused_in_a_sentence(
     with pytest.raises(SystemExit) as stop:
         main(["serve", "--data", str(tmp_path), "--port", "0", *options])
     assert stop.value.code == 2 and sentence in capsys.readouterr().err
+    assert "CPL_VSIL_CURL_ALLOWED_FILENAME" not in os.environ, "what comes after in this process reads over http"
 
 
 def test_a_port_that_is_taken_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
