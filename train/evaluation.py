@@ -11,34 +11,20 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
-import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from train.checkpoints import replace_folder, say_failure
 from train.progress import Listener, forget_after, read_log
+from train.runner import start_runner
 from vlm.errors import InputError
 
 LOG = logging.getLogger("nadir.train")
 SCORES: Final = "evaluation.jsonl"
 SCORE: Final = "score.json"
 BEST: Final = "best"
-LAUNCHER: Final = (
-    "RANK",
-    "WORLD_SIZE",
-    "MASTER_",
-    "LOCAL_",
-    "GROUP_",
-    "ROLE_",
-    "TORCHELASTIC_",
-    "ACCELERATE_",
-    "OMPI_",
-)
-"""How the names of the variables begin by which a launcher tells a process that it is one of several."""
 LAST_LINES: Final = 3
 
 
@@ -134,11 +120,10 @@ class Evaluation:
 
     def _ask(self, suite: str, model: Path, step: int) -> dict[str, Any]:
         out = self.out / "evaluation" / f"step-{step:08d}"
-        words = [sys.executable, "-m", "eval_suites", "run", suite, "--cases", self.settings.cases, "--no-blind"]
+        words = ["run", suite, "--cases", self.settings.cases, "--no-blind"]
         words += ["--limit", str(self.settings.limit), "--model", str(model), "--name", f"step {step}"]
         words += ["--out", str(out), "--device", self.settings.device or self.device]
-        alone = {name: value for name, value in os.environ.items() if not name.startswith(LAUNCHER)}
-        done = subprocess.run(words, env=alone, capture_output=True, text=True, check=False)
+        done = start_runner(words, capture_output=True)
         if done.returncode:
             said = done.stderr.strip().splitlines()[-LAST_LINES:] or ["it said nothing"]
             raise InputError(f"the benchmark runner could not score {model} on {suite}: {' '.join(said)}")

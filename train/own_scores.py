@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import subprocess
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from train.runner import start_runner
 from vlm.errors import OutputError
 
 LOG = logging.getLogger("nadir.train")
@@ -45,15 +44,8 @@ def compare(before: Path, after: Path, page: Path) -> None:
 
 
 def _run(words: list[str]) -> None:
-    """Run a verb of the benchmark runner of this very checkout; its words go to the terminal, its result nowhere."""
-    root = str(Path(__file__).resolve().parents[1])
-    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
-    done = subprocess.run(
-        [sys.executable, "-m", "eval_suites", *words],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-        stdout=subprocess.DEVNULL,
-        check=False,
-    )
+    """Run a verb of the benchmark runner; its words go to the terminal, its result nowhere."""
+    done = start_runner(words, stdout=subprocess.DEVNULL)
     if done.returncode:
         raise OutputError(
             f"the benchmark runner ended with status {done.returncode}, see above (it needs pip install "
